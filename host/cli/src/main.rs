@@ -1,0 +1,2 @@
+//! The `hyaline` command.
+fn main() {}
