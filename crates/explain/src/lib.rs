@@ -1,1 +1,9 @@
-//! hyaline-explain
+//! Additive explanations of a model's answers: Shapley values per raw input feature, exact where the model allows it.
+//!
+//! [`Explainer::new`] does at pack time what can be done then (tables per tree, background statistics);
+//! [`Explainer::explain`] answers rows. The crate is pure and deterministic: same rows in, same bits out, on every host.
+
+mod explanation;
+pub mod trees;
+
+pub use explanation::{Explanations, Method, OutputSpace};

@@ -1,0 +1,180 @@
+//! Rows to predict or explain, stored by column.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::{FeatureKind, Schema, Symbol};
+
+/// The values of one feature, one per row.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum Column {
+    /// Number, integer and boolean features; NaN is missing.
+    Numbers(#[borsh(serialize_with = "crate::floats::write", deserialize_with = "crate::floats::read")] Vec<f64>),
+    /// Category features.
+    Symbols(Vec<Symbol>),
+}
+
+impl Column {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Column::Numbers(values) => values.len(),
+            Column::Symbols(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rows `rows`, in that order; a row may be taken several times.
+    ///
+    /// # Panics
+    /// If a row does not exist.
+    pub fn select(&self, rows: &[usize]) -> Column {
+        match self {
+            Column::Numbers(values) => Column::Numbers(rows.iter().map(|&r| values[r]).collect()),
+            Column::Symbols(values) => Column::Symbols(rows.iter().map(|&r| values[r]).collect()),
+        }
+    }
+}
+
+/// Why columns are no batch of a schema.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// Wrong number of columns.
+    #[error("the batch has {found} columns, the schema {expected} features")]
+    Width {
+        /// Columns given.
+        found: usize,
+        /// Features of the schema.
+        expected: usize,
+    },
+    /// A column of another length than the first.
+    #[error("column `{feature}` has {found} rows, the first column {expected}")]
+    Ragged {
+        /// The feature.
+        feature: String,
+        /// Its rows.
+        found: usize,
+        /// Rows of the first column.
+        expected: usize,
+    },
+    /// Numbers for a category or the reverse.
+    #[error("column `{feature}` holds {found}, the schema expects {expected}")]
+    Kind {
+        /// The feature.
+        feature: String,
+        /// What was given.
+        found: &'static str,
+        /// What the schema says.
+        expected: &'static str,
+    },
+}
+
+/// Rows of one schema: equal-length columns of the right kind, in schema order.
+///
+/// Values themselves (ranges, missing, unseen categories) are judged where they enter, by the reader of the wire format.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Batch {
+    rows: usize,
+    columns: Vec<Column>,
+}
+
+impl Batch {
+    /// Checks the number, lengths and kinds of `columns` against `schema`.
+    ///
+    /// # Errors
+    /// [`BatchError`] naming the first column that does not fit.
+    pub fn new(schema: &Schema, columns: Vec<Column>) -> Result<Batch, BatchError> {
+        if columns.len() != schema.len() {
+            return Err(BatchError::Width { found: columns.len(), expected: schema.len() });
+        }
+        let rows = columns[0].len();
+        for (feature, column) in schema.features().iter().zip(&columns) {
+            if column.len() != rows {
+                return Err(BatchError::Ragged {
+                    feature: feature.name.clone(),
+                    found: column.len(),
+                    expected: rows,
+                });
+            }
+            match (&feature.kind, column) {
+                (FeatureKind::Category(_), Column::Numbers(_)) => {
+                    return Err(BatchError::Kind {
+                        feature: feature.name.clone(),
+                        found: "numbers",
+                        expected: "categories",
+                    });
+                }
+                (FeatureKind::Category(_), Column::Symbols(_)) | (_, Column::Numbers(_)) => {}
+                (_, Column::Symbols(_)) => {
+                    return Err(BatchError::Kind {
+                        feature: feature.name.clone(),
+                        found: "categories",
+                        expected: "numbers",
+                    });
+                }
+            }
+        }
+        Ok(Batch { rows, columns })
+    }
+
+    /// How many rows; may be 0.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The columns, in schema order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Rows `rows`, in that order; a row may be taken several times.
+    ///
+    /// # Panics
+    /// If a row does not exist.
+    pub fn select(&self, rows: &[usize]) -> Batch {
+        Batch { rows: rows.len(), columns: self.columns.iter().map(|column| column.select(rows)).collect() }
+    }
+
+    /// For every pair (coalition, background row): the row that takes feature `f` from `self`'s row `row` when bit `f`
+    /// of the coalition is set and from the background row otherwise. Row `c * background.rows() + b` of the result
+    /// belongs to coalition `c` and background row `b`.
+    ///
+    /// # Panics
+    /// If `row` does not exist, the batches have different columns, or there are more than 64 features.
+    pub fn mix(&self, row: usize, background: &Batch, coalitions: &[u64]) -> Batch {
+        assert!(self.columns.len() <= 64, "a coalition holds 64 features");
+        assert_eq!(self.columns.len(), background.columns.len(), "both batches are of one schema");
+        let rows = coalitions.len() * background.rows;
+        let columns = self
+            .columns
+            .iter()
+            .zip(&background.columns)
+            .enumerate()
+            .map(|(feature, columns)| match columns {
+                (Column::Numbers(own), Column::Numbers(other)) => {
+                    Column::Numbers(mix_column(own[row], other, feature, coalitions))
+                }
+                (Column::Symbols(own), Column::Symbols(other)) => {
+                    Column::Symbols(mix_column(own[row], other, feature, coalitions))
+                }
+                _ => unreachable!("both batches are of one schema"),
+            })
+            .collect();
+        Batch { rows, columns }
+    }
+}
+
+fn mix_column<T: Copy>(own: T, other: &[T], feature: usize, coalitions: &[u64]) -> Vec<T> {
+    let mut mixed = Vec::with_capacity(coalitions.len() * other.len());
+    for coalition in coalitions {
+        if coalition >> feature & 1 == 1 {
+            mixed.extend(std::iter::repeat_n(own, other.len()));
+        } else {
+            mixed.extend_from_slice(other);
+        }
+    }
+    mixed
+}

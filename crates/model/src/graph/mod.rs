@@ -1,0 +1,264 @@
+//! The evaluation graph: the model's operators in topological order, run on a whole batch at a time.
+//!
+//! Importers translate their format's operators into [`Op`]s. Strings are [`crate::Symbol`]s, sequences and maps are
+//! gone (`ZipMap` is the head's business), and every attribute has been checked when the operator was built.
+
+mod dependence;
+mod linear;
+mod op;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+pub use dependence::{Dependence, FeatureSet};
+pub use linear::Linear;
+pub use op::Op;
+
+use crate::{Batch, Column, Data, ElementType, Tensor};
+
+/// A value of a graph: inputs come first, then constants, then the nodes' outputs in node order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub struct ValueId(pub u32);
+
+/// An input tensor `[rows, features]` made from consecutive features of the batch.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct GraphInput {
+    /// The importer's name for it.
+    pub name: String,
+    /// Element type; [`ElementType::Symbol`] takes category features, all others take numbers.
+    pub element_type: ElementType,
+    /// First feature of the batch.
+    pub first_feature: u32,
+    /// How many features.
+    pub features: u32,
+    /// Whether the tensor is `[rows]` instead of `[rows, 1]`; only with one feature.
+    pub flat: bool,
+}
+
+/// One operator and its place in the graph.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct GraphNode {
+    /// The importer's name for it, for error texts.
+    pub name: String,
+    /// What it does.
+    pub op: Op,
+    /// Its operands; `None` where an optional one is absent.
+    pub inputs: Vec<Option<ValueId>>,
+    /// How many values it makes.
+    pub outputs: u32,
+}
+
+/// A graph as an importer made it, not yet checked.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct GraphParts {
+    /// Inputs, covering the features in order.
+    pub inputs: Vec<GraphInput>,
+    /// Constants.
+    pub constants: Vec<Tensor>,
+    /// Operators, each after those it uses.
+    pub nodes: Vec<GraphNode>,
+}
+
+/// Why parts are no graph.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("graph: {0}")]
+pub struct GraphError(pub String);
+
+/// Why a graph refused the rows it was given.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("operator `{node}`: {reason}")]
+pub struct EvalError {
+    /// The node's name.
+    pub node: String,
+    /// What it could not take, with the value seen and what was expected.
+    pub reason: String,
+}
+
+/// A checked graph: operands exist before they are used, and every operator has the number of them it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    parts: GraphParts,
+    /// First value of each node, and one past the last value of all.
+    first_output: Vec<u32>,
+}
+
+impl Graph {
+    /// Checks order and arity.
+    ///
+    /// # Errors
+    /// [`GraphError`] naming the first input or node that breaks a rule.
+    pub fn new(parts: GraphParts) -> Result<Graph, GraphError> {
+        let mut feature = 0u32;
+        for input in &parts.inputs {
+            if input.first_feature != feature || input.features == 0 || (input.flat && input.features != 1) {
+                return Err(GraphError(format!(
+                    "input `{}` takes {} features from {}, expected to start at {feature}",
+                    input.name, input.features, input.first_feature
+                )));
+            }
+            feature = feature
+                .checked_add(input.features)
+                .ok_or_else(|| GraphError("more features than fit 32 bits".to_owned()))?;
+        }
+        let mut next = (parts.inputs.len() + parts.constants.len()) as u32;
+        let mut first_output = Vec::with_capacity(parts.nodes.len() + 1);
+        for node in &parts.nodes {
+            if let Some(operand) = node.inputs.iter().flatten().find(|operand| operand.0 >= next) {
+                return Err(GraphError(format!("node `{}` uses value {} before it exists", node.name, operand.0)));
+            }
+            node.op.check_arity(&node.inputs, node.outputs).map_err(|reason| {
+                GraphError(format!("node `{}` ({}): {reason}", node.name, node.op.name()))
+            })?;
+            first_output.push(next);
+            next = next
+                .checked_add(node.outputs)
+                .ok_or_else(|| GraphError("more values than fit 32 bits".to_owned()))?;
+        }
+        first_output.push(next);
+        Ok(Graph { parts, first_output })
+    }
+
+    /// The checked parts.
+    pub fn parts(&self) -> &GraphParts {
+        &self.parts
+    }
+
+    /// How many values there are.
+    pub fn values(&self) -> usize {
+        self.first_output[self.parts.nodes.len()] as usize
+    }
+
+    /// How many features of a batch the inputs take.
+    pub fn features(&self) -> usize {
+        self.parts.inputs.iter().map(|input| input.features as usize).sum()
+    }
+
+    /// The values that node `node` makes.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn outputs_of(&self, node: usize) -> impl Iterator<Item = ValueId> + use<> {
+        (self.first_output[node]..self.first_output[node + 1]).map(ValueId)
+    }
+
+    /// Computes the values `wanted`, running only the nodes they need.
+    ///
+    /// # Errors
+    /// [`EvalError`] when an operator refuses its operands (an unseen category under a strict encoder, say).
+    ///
+    /// # Panics
+    /// If `batch` is of another schema or a wanted value does not exist.
+    pub fn run(&self, batch: &Batch, wanted: &[ValueId]) -> Result<Vec<Tensor>, EvalError> {
+        let mut values: Vec<Option<Tensor>> = Vec::new();
+        values.resize_with(self.values(), || None);
+        let needed = self.needed(wanted);
+        for (index, input) in self.parts.inputs.iter().enumerate() {
+            if needed[index] {
+                values[index] = Some(assemble(input, batch));
+            }
+        }
+        let constants = self.parts.inputs.len();
+        for (index, node) in self.parts.nodes.iter().enumerate() {
+            let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
+            if !needed[outputs.clone()].contains(&true) {
+                continue;
+            }
+            let operands: Vec<Option<&Tensor>> = node
+                .inputs
+                .iter()
+                .map(|operand| {
+                    operand.map(|id| self.value(id, constants, &values).expect("operands are computed before their users"))
+                })
+                .collect();
+            let made = node
+                .op
+                .evaluate(&operands)
+                .map_err(|reason| EvalError { node: node.name.clone(), reason })?;
+            debug_assert_eq!(made.len(), outputs.len());
+            for (slot, tensor) in outputs.zip(made) {
+                values[slot] = Some(tensor);
+            }
+        }
+        Ok(wanted
+            .iter()
+            .map(|&id| self.value(id, constants, &values).expect("wanted values are computed").clone())
+            .collect())
+    }
+
+    fn value<'a>(&'a self, id: ValueId, first_constant: usize, values: &'a [Option<Tensor>]) -> Option<&'a Tensor> {
+        let index = id.0 as usize;
+        match index.checked_sub(first_constant) {
+            Some(constant) if constant < self.parts.constants.len() => Some(&self.parts.constants[constant]),
+            _ => values[index].as_ref(),
+        }
+    }
+
+    /// Which values have to be computed for `wanted`.
+    fn needed(&self, wanted: &[ValueId]) -> Vec<bool> {
+        let mut needed = vec![false; self.values()];
+        for id in wanted {
+            needed[id.0 as usize] = true;
+        }
+        for (index, node) in self.parts.nodes.iter().enumerate().rev() {
+            let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
+            if needed[outputs].contains(&true) {
+                for operand in node.inputs.iter().flatten() {
+                    needed[operand.0 as usize] = true;
+                }
+            }
+        }
+        needed
+    }
+}
+
+/// The input tensor `input` of a batch.
+fn assemble(input: &GraphInput, batch: &Batch) -> Tensor {
+    let width = input.features as usize;
+    let first = input.first_feature as usize;
+    let columns = &batch.columns()[first..first + width];
+    let shape = if input.flat { vec![batch.rows()] } else { vec![batch.rows(), width] };
+    let data = match input.element_type {
+        ElementType::F32 => Data::F32(interleave(columns, batch.rows(), |x| x as f32)),
+        ElementType::F64 => Data::F64(interleave(columns, batch.rows(), |x| x)),
+        ElementType::I64 => Data::I64(interleave(columns, batch.rows(), |x| x as i64)),
+        ElementType::Bool => Data::Bool(interleave(columns, batch.rows(), |x| x != 0.0)),
+        ElementType::Symbol => {
+            let mut symbols = Vec::with_capacity(width * batch.rows());
+            for row in 0..batch.rows() {
+                for column in columns {
+                    match column {
+                        Column::Symbols(values) => symbols.push(values[row]),
+                        Column::Numbers(_) => panic!("the batch is of another schema: text expected"),
+                    }
+                }
+            }
+            Data::Symbol(symbols)
+        }
+    };
+    Tensor::new(shape, data).expect("the columns have the batch's rows")
+}
+
+fn interleave<T>(columns: &[Column], rows: usize, convert: impl Fn(f64) -> T) -> Vec<T> {
+    let mut values = Vec::with_capacity(columns.len() * rows);
+    for row in 0..rows {
+        for column in columns {
+            match column {
+                Column::Numbers(numbers) => values.push(convert(numbers[row])),
+                Column::Symbols(_) => panic!("the batch is of another schema: numbers expected"),
+            }
+        }
+    }
+    values
+}
+
+impl BorshSerialize for Graph {
+    fn serialize<W: borsh::io::Write>(&self, writer: &mut W) -> borsh::io::Result<()> {
+        self.parts.serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Graph {
+    fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
+        Graph::new(GraphParts::deserialize_reader(reader)?)
+            .map_err(|error| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string()))
+    }
+}
