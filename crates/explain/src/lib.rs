@@ -3,7 +3,12 @@
 //! [`Explainer::new`] does at pack time what can be done then (tables per tree, background statistics);
 //! [`Explainer::explain`] answers rows. The crate is pure and deterministic: same rows in, same bits out, on every host.
 
+mod enumeration;
+mod explainer;
 mod explanation;
+mod linear;
 pub mod trees;
 
+pub use enumeration::shapley_values;
+pub use explainer::{ExplainError, Explainer, Request, Settings};
 pub use explanation::{Explanations, Method, OutputSpace};

@@ -1,0 +1,322 @@
+//! The choice of a method and its preparation at pack time.
+
+use hyaline_model::graph::{EvalError, Op};
+use hyaline_model::{Batch, Core, Head, Link, Model};
+
+use crate::linear::LinearExplainer;
+use crate::{Explanations, Method, OutputSpace, shapley_values};
+
+/// What the packer decides about explanations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Most bytes the tables of the default tree method may take; beyond it a slower method with small memory is used.
+    pub table_budget: usize,
+    /// Most raw features for which every coalition is evaluated without being asked.
+    pub enumeration_limit: usize,
+    /// The method a request gets that names none; `None` chooses by the model.
+    pub method: Option<Method>,
+}
+
+impl Default for Settings {
+    /// 24 MiB of tables, enumeration up to 12 features, method by the model.
+    fn default() -> Settings {
+        Settings { table_budget: 24 << 20, enumeration_limit: 12, method: None }
+    }
+}
+
+/// What a caller asks for; `None` leaves it to the function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// How to compute.
+    pub method: Option<Method>,
+    /// In which unit.
+    pub space: Option<OutputSpace>,
+}
+
+/// Why there is no explanation.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ExplainError {
+    /// A sound request that this model cannot answer.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The model refused a row.
+    #[error(transparent)]
+    Evaluation(#[from] EvalError),
+}
+
+/// Most raw features that [`Method::Enumeration`] takes even when asked for by name: 2^16 coalitions.
+const ENUMERATION_CEILING: usize = 16;
+
+/// Rows per model call while enumerating: enough for the model's inner loops, small in memory.
+const ENUMERATION_ROWS: usize = 4096;
+
+/// Everything precomputed for one model.
+#[derive(Clone, Debug)]
+pub struct Explainer {
+    settings: Settings,
+    linear: Option<LinearExplainer>,
+    default: Option<Method>,
+}
+
+impl Explainer {
+    /// Prepares the methods that fit `model`: tables for trees, means for linear models.
+    ///
+    /// # Errors
+    /// [`ExplainError::Evaluation`] when the model refuses its own background;
+    /// [`ExplainError::Unsupported`] when [`Settings::method`] names a method this model cannot have.
+    pub fn new(model: &Model, settings: &Settings) -> Result<Explainer, ExplainError> {
+        let background = match (&model.parts().core, &model.parts().background) {
+            (Core::Additive { .. }, Some(background)) => Some(model.encode(background)?),
+            _ => None,
+        };
+        let linear = match (model.core_op(), &background) {
+            (Some(Op::Linear(linear)), Some(background)) => Some(LinearExplainer::new(linear, background)),
+            _ => None,
+        };
+        let mut explainer = Explainer { settings: *settings, linear, default: None };
+        explainer.default = match settings.method {
+            Some(method) => {
+                explainer.check(model, method, settings.enumeration_limit.max(ENUMERATION_CEILING))?;
+                Some(method)
+            }
+            None => [Method::Interventional, Method::PathDependent, Method::Linear, Method::Enumeration]
+                .into_iter()
+                .find(|&method| explainer.check(model, method, settings.enumeration_limit).is_ok()),
+        };
+        Ok(explainer)
+    }
+
+    /// The method a request gets that names none; `None` when the model has no exact method.
+    pub fn default_method(&self) -> Option<Method> {
+        self.default
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Explains every row of `batch`.
+    ///
+    /// Without a space, margins are explained where the method has them (they are the unit in which trees and linear
+    /// models add up), else probabilities or predicted values. A binary classifier has one output, its positive class.
+    ///
+    /// # Errors
+    /// [`ExplainError::Unsupported`] naming what the model lacks for the method or space, and the remedy;
+    /// [`ExplainError::Evaluation`] when the model refuses a row.
+    pub fn explain(&self, model: &Model, batch: &Batch, request: Request) -> Result<Explanations, ExplainError> {
+        let enumerable = self.check(model, Method::Enumeration, self.settings.enumeration_limit).is_ok();
+        let probability = request.space == Some(OutputSpace::Probability) && !margin_is_answer(model);
+        let method = match request.method.or(self.default) {
+            // Only enumeration can explain another unit than the margin.
+            Some(_) if request.method.is_none() && probability && enumerable => Method::Enumeration,
+            Some(method) => method,
+            None => {
+                return Err(ExplainError::Unsupported(format!(
+                    "this model has no exact explanation: {}",
+                    self.check(model, Method::Enumeration, self.settings.enumeration_limit)
+                        .err()
+                        .map_or_else(String::new, |error| error.to_string())
+                )));
+            }
+        };
+        self.check(model, method, ENUMERATION_CEILING)?;
+        if probability && method != Method::Enumeration {
+            return Err(ExplainError::Unsupported(format!(
+                "{} explains margins; exact values in probability space need method=enumeration, which this model's {} \
+                 features allow only up to {ENUMERATION_CEILING}",
+                name(method),
+                model.schema().len()
+            )));
+        }
+        match method {
+            Method::Linear => self.explain_linear(model, batch, request.space),
+            Method::Enumeration => self.explain_by_enumeration(model, batch, request.space),
+            Method::Interventional | Method::PathDependent => unreachable!("checked above"),
+        }
+    }
+
+    /// Whether `method` fits the model; enumeration up to `limit` features.
+    fn check(&self, model: &Model, method: Method, limit: usize) -> Result<(), ExplainError> {
+        let unsupported = |text: String| Err(ExplainError::Unsupported(text));
+        match method {
+            Method::Interventional => unsupported("interventional TreeSHAP needs a tree ensemble and a background".to_owned()),
+            Method::PathDependent => unsupported("path-dependent TreeSHAP needs a tree ensemble with covers".to_owned()),
+            Method::Linear if self.linear.is_none() => {
+                unsupported("the closed form needs a linear model and a background (pack with --data)".to_owned())
+            }
+            Method::Enumeration if model.parts().background.is_none() => {
+                unsupported("enumerating coalitions needs background rows (pack with --data)".to_owned())
+            }
+            Method::Enumeration if model.schema().len() > limit => unsupported(format!(
+                "enumerating the coalitions of {} features exceeds the limit of {limit}",
+                model.schema().len()
+            )),
+            Method::Linear | Method::Enumeration => Ok(()),
+        }
+    }
+
+    fn explain_linear(&self, model: &Model, batch: &Batch, space: Option<OutputSpace>) -> Result<Explanations, ExplainError> {
+        let (Some(explainer), Some(Op::Linear(linear)), Core::Additive { column_feature, .. }) =
+            (&self.linear, model.core_op(), &model.parts().core)
+        else {
+            unreachable!("the method was checked");
+        };
+        let encoded = model.encode(batch)?;
+        let outputs = linear.outputs();
+        let features = model.schema().len();
+        let mut attributions = vec![0.0; batch.rows() * features * outputs];
+        for (row, attributions) in
+            encoded.chunks_exact(linear.columns()).zip(attributions.chunks_exact_mut(features * outputs))
+        {
+            explainer.explain(linear, column_feature, row, attributions);
+        }
+        self.finish_margin(model, batch, Method::Linear, space, explainer.base_values().to_vec(), attributions)
+    }
+
+    /// Completes an explanation of the core's margins: predictions, sign of the positive class, residuals.
+    fn finish_margin(
+        &self,
+        model: &Model,
+        batch: &Batch,
+        method: Method,
+        space: Option<OutputSpace>,
+        mut base_values: Vec<f64>,
+        mut attributions: Vec<f64>,
+    ) -> Result<Explanations, ExplainError> {
+        let mut predictions = model.predict(batch)?.margins;
+        if explains_first_class(model) {
+            // The core scores class 1; the recipe asks about class 0, whose log-odds are the negative.
+            for value in base_values.iter_mut().chain(&mut attributions).chain(&mut predictions) {
+                *value = -*value;
+            }
+        }
+        let space = if margin_is_answer(model) { space.unwrap_or(OutputSpace::Margin) } else { OutputSpace::Margin };
+        Ok(complete(method, space, batch.rows(), model.schema().len(), base_values, attributions, predictions, 0))
+    }
+
+    fn explain_by_enumeration(
+        &self,
+        model: &Model,
+        batch: &Batch,
+        space: Option<OutputSpace>,
+    ) -> Result<Explanations, ExplainError> {
+        let background = model.parts().background.as_ref().expect("the method was checked");
+        let has_margin = matches!(model.parts().core, Core::Additive { .. });
+        let space = match space {
+            Some(OutputSpace::Margin) if !has_margin => {
+                return Err(ExplainError::Unsupported(
+                    "this model has no margin; ask for space=probability".to_owned(),
+                ));
+            }
+            Some(space) => space,
+            None if has_margin => OutputSpace::Margin,
+            None => OutputSpace::Probability,
+        };
+        let features = model.schema().len();
+        let coalitions: Vec<u64> = (0..1u64 << features).collect();
+        let per_call = (ENUMERATION_ROWS / background.rows()).max(1);
+        let mut attributions = Vec::new();
+        let mut predictions = Vec::new();
+        let mut base_values = Vec::new();
+        for row in 0..batch.rows() {
+            let mut worths: Vec<Vec<f64>> = Vec::new();
+            for chunk in coalitions.chunks(per_call) {
+                let mixed = batch.mix(row, background, chunk);
+                let (outputs, answers) = answers(model, &mixed, space)?;
+                worths.resize(outputs, Vec::with_capacity(coalitions.len()));
+                for block in answers.chunks_exact(background.rows() * outputs) {
+                    for (output, worth) in worths.iter_mut().enumerate() {
+                        let sum: f64 = block.iter().skip(output).step_by(outputs).sum();
+                        worth.push(sum / background.rows() as f64);
+                    }
+                }
+            }
+            let values: Vec<Vec<f64>> = worths.iter().map(|worth| shapley_values(features, worth)).collect();
+            for feature in 0..features {
+                attributions.extend(values.iter().map(|values| values[feature]));
+            }
+            base_values = worths.iter().map(|worth| worth[0]).collect();
+        }
+        if batch.rows() > 0 {
+            predictions = answers(model, batch, space)?.1;
+        }
+        let evaluations = (batch.rows() * coalitions.len() * background.rows()) as u64;
+        Ok(complete(Method::Enumeration, space, batch.rows(), features, base_values, attributions, predictions, evaluations))
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the fields of one record, named at both ends")]
+fn complete(
+    method: Method,
+    space: OutputSpace,
+    rows: usize,
+    features: usize,
+    base_values: Vec<f64>,
+    attributions: Vec<f64>,
+    predictions: Vec<f64>,
+    evaluations: u64,
+) -> Explanations {
+    let outputs = base_values.len();
+    let mut residuals = Vec::with_capacity(predictions.len());
+    for row in 0..rows {
+        for output in 0..outputs {
+            let own = &attributions[row * features * outputs..(row + 1) * features * outputs];
+            let sum: f64 = own.iter().skip(output).step_by(outputs).sum();
+            residuals.push(predictions[row * outputs + output] - base_values[output] - sum);
+        }
+    }
+    Explanations {
+        method,
+        exact: true,
+        space,
+        rows,
+        features,
+        outputs,
+        base_values,
+        attributions,
+        predictions,
+        residuals,
+        evaluations,
+    }
+}
+
+/// The explained numbers of every row, `[rows, outputs]`, and how many outputs there are.
+fn answers(model: &Model, batch: &Batch, space: OutputSpace) -> Result<(usize, Vec<f64>), EvalError> {
+    let predictions = model.predict(batch)?;
+    if space == OutputSpace::Margin {
+        let mut margins = predictions.margins;
+        if explains_first_class(model) {
+            margins.iter_mut().for_each(|margin| *margin = -*margin);
+        }
+        return Ok((predictions.margin_outputs, margins));
+    }
+    if model.labels().len() == 2 && predictions.outputs == 2 {
+        let positive = model.parts().positive as usize;
+        return Ok((1, predictions.values.iter().skip(positive).step_by(2).copied().collect()));
+    }
+    Ok((predictions.outputs, predictions.values))
+}
+
+/// Whether margin and answer are the same number.
+fn margin_is_answer(model: &Model) -> bool {
+    matches!(
+        (&model.parts().core, &model.parts().head),
+        (Core::Additive { link: Link::Identity, .. }, Head::Regression { .. })
+    )
+}
+
+/// Whether explanations speak about class 0 of a binary classifier whose one margin is that of class 1.
+fn explains_first_class(model: &Model) -> bool {
+    matches!(model.parts().core, Core::Additive { link: Link::Logistic, .. }) && model.parts().positive == 0
+}
+
+/// The method's name in requests and answers.
+fn name(method: Method) -> &'static str {
+    match method {
+        Method::Interventional => "interventional",
+        Method::PathDependent => "path-dependent",
+        Method::Linear => "linear",
+        Method::Enumeration => "enumeration",
+    }
+}
