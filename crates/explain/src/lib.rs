@@ -3,6 +3,8 @@
 //! [`Explainer::new`] does at pack time what can be done then (tables per tree, background statistics);
 //! [`Explainer::explain`] answers rows. The crate is pure and deterministic: same rows in, same bits out, on every host.
 
+#![forbid(unsafe_code)]
+
 mod enumeration;
 mod explainer;
 mod explanation;
