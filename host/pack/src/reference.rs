@@ -1,0 +1,276 @@
+//! Reference rows: a CSV file read by a model's schema, and what it says of the features.
+
+use std::collections::BTreeMap;
+
+use hyaline_model::{Batch, Categories, Column, Feature, FeatureKind, Missing, Schema, Symbol, Symbols};
+
+/// Cells that stand for a missing number, as pandas and R write them. For a category only the empty cell is missing.
+const MISSING: [&str; 7] = ["", "NA", "NaN", "nan", "null", "None", "?"];
+
+/// Largest magnitude up to which an f64 holds every whole number.
+const LARGEST_INTEGER: f64 = 9_007_199_254_740_992.0;
+
+/// Why a file gives no reference rows. Lines count from 1, the header included.
+#[derive(Debug, thiserror::Error)]
+pub enum ReferenceError {
+    /// Not CSV.
+    #[error("the reference data is not readable CSV with a header")]
+    Csv(#[from] csv::Error),
+    /// No rows below the header.
+    #[error("the reference data has a header and no rows")]
+    Empty,
+    /// A name twice in the header.
+    #[error("the reference data has two columns named `{0}`")]
+    Repeated(String),
+    /// No such column.
+    #[error("the reference data has no column `{name}`; it has {}", listed(.header))]
+    NoColumn {
+        /// The column wanted.
+        name: String,
+        /// The columns there are.
+        header: Vec<String>,
+    },
+    /// A cell that is no value of its feature.
+    #[error("line {line} of the reference data, feature `{feature}`: `{value}` is not {expected}")]
+    Value {
+        /// Line of the file.
+        line: u64,
+        /// The feature.
+        feature: String,
+        /// The cell.
+        value: String,
+        /// What the schema wants.
+        expected: &'static str,
+    },
+    /// An empty cell where the model has no rule for it.
+    #[error(
+        "line {line} of the reference data, feature `{feature}` is missing, and the model has no rule for missing \
+         values: drop the row, or put an imputer into the model's pipeline"
+    )]
+    Missing {
+        /// Line of the file.
+        line: u64,
+        /// The feature.
+        feature: String,
+    },
+}
+
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A parsed CSV file.
+pub(crate) struct Reference {
+    header: Vec<String>,
+    records: Vec<csv::StringRecord>,
+}
+
+impl Reference {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Reference, ReferenceError> {
+        // A byte order mark would become part of the first name.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+        let mut sorted = header.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ReferenceError::Repeated(pair[0].clone()));
+        }
+        let records = reader.records().collect::<Result<Vec<_>, _>>()?;
+        if records.is_empty() {
+            return Err(ReferenceError::Empty);
+        }
+        Ok(Reference { header, records })
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The columns without `target`, in the file's order.
+    pub(crate) fn feature_names(&self, target: Option<&str>) -> Result<Vec<String>, ReferenceError> {
+        if let Some(target) = target {
+            self.position(target)?;
+        }
+        Ok(self.header.iter().filter(|name| Some(name.as_str()) != target).cloned().collect())
+    }
+
+    fn position(&self, name: &str) -> Result<usize, ReferenceError> {
+        self.header
+            .iter()
+            .position(|column| column == name)
+            .ok_or_else(|| ReferenceError::NoColumn { name: name.to_owned(), header: self.header.clone() })
+    }
+
+    /// The distinct texts of a column, sorted, with the empty one left out.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, ReferenceError> {
+        let mut texts: Vec<String> = self.counts(name)?.into_keys().map(str::to_owned).collect();
+        texts.retain(|text| !text.is_empty());
+        Ok(texts)
+    }
+
+    fn counts(&self, name: &str) -> Result<BTreeMap<&str, usize>, ReferenceError> {
+        let column = self.position(name)?;
+        let mut counts = BTreeMap::new();
+        for record in &self.records {
+            *counts.entry(&record[column]).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    /// The cell of row `row` in the column `name`, if there is such a column.
+    pub(crate) fn cell(&self, row: usize, name: &str) -> Option<&str> {
+        self.position(name).ok().map(|column| &self.records[row][column])
+    }
+
+    /// All rows, read by `schema`.
+    ///
+    /// # Errors
+    /// [`ReferenceError`] with the line and feature of the first cell that does not fit.
+    pub(crate) fn batch(&self, schema: &Schema, symbols: &Symbols) -> Result<Batch, ReferenceError> {
+        let columns =
+            schema.features().iter().map(|feature| self.column(feature, symbols)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Batch::new(schema, columns).expect("one column of the right kind and length per feature"))
+    }
+
+    fn column(&self, feature: &Feature, symbols: &Symbols) -> Result<Column, ReferenceError> {
+        let position = self.position(&feature.name)?;
+        let cells = self.records.iter().map(|record| (record.position().map_or(0, csv::Position::line), &record[position]));
+        Ok(match feature.kind {
+            FeatureKind::Category(_) => Column::Symbols(
+                cells.map(|(line, cell)| symbol(feature, symbols, line, cell)).collect::<Result<Vec<_>, _>>()?,
+            ),
+            _ => Column::Numbers(cells.map(|(line, cell)| number(feature, line, cell)).collect::<Result<Vec<_>, _>>()?),
+        })
+    }
+
+    /// `feature` with its range and typical value as the rows show them.
+    pub(crate) fn describe(&self, feature: &mut Feature) -> Result<(), ReferenceError> {
+        if let FeatureKind::Category(Categories { values, .. }) = &feature.kind {
+            let counts = self.counts(&feature.name)?;
+            let most = counts.iter().filter(|(text, _)| values.is_empty() || values.iter().any(|value| value == *text));
+            // The first of the most frequent, in alphabetical order.
+            let typical = most.min_by_key(|(text, count)| (std::cmp::Reverse(**count), **text));
+            feature.typical_category = typical.map(|(text, _)| (*text).to_owned());
+            return Ok(());
+        }
+        let Column::Numbers(mut values) = self.column(feature, &Symbols::default())? else { return Ok(()) };
+        values.retain(|value| value.is_finite());
+        values.sort_unstable_by(f64::total_cmp);
+        if let (Some(&low), Some(&high)) = (values.first(), values.last()) {
+            feature.range = Some((low, high));
+            // The lower median: a value that occurs, whole where the feature is whole.
+            feature.typical = Some(values[(values.len() - 1) / 2]);
+        }
+        Ok(())
+    }
+}
+
+fn symbol(feature: &Feature, symbols: &Symbols, line: u64, cell: &str) -> Result<Symbol, ReferenceError> {
+    if cell.is_empty() && feature.missing == Missing::Refused {
+        return Err(ReferenceError::Missing { line, feature: feature.name.clone() });
+    }
+    Ok(symbols.symbol(cell))
+}
+
+fn number(feature: &Feature, line: u64, cell: &str) -> Result<f64, ReferenceError> {
+    if MISSING.contains(&cell) {
+        return match feature.missing {
+            Missing::Accepted => Ok(f64::NAN),
+            Missing::Refused => Err(ReferenceError::Missing { line, feature: feature.name.clone() }),
+        };
+    }
+    let expected = match feature.kind {
+        FeatureKind::Integer => "a whole number",
+        FeatureKind::Boolean => "true, false, 1 or 0",
+        _ => "a number",
+    };
+    let value = match (cell, &feature.kind) {
+        ("true" | "True" | "TRUE", FeatureKind::Boolean) => Some(1.0),
+        ("false" | "False" | "FALSE", FeatureKind::Boolean) => Some(0.0),
+        _ => cell.parse::<f64>().ok().filter(|value| match feature.kind {
+            FeatureKind::Integer => value.fract() == 0.0 && value.abs() <= LARGEST_INTEGER,
+            FeatureKind::Boolean => *value == 0.0 || *value == 1.0,
+            _ => value.is_finite(),
+        }),
+    };
+    value.ok_or_else(|| ReferenceError::Value {
+        line,
+        feature: feature.name.clone(),
+        value: cell.to_owned(),
+        expected,
+    })
+}
+
+/// `count` of `rows` rows: row `floor(i * rows / count)` for each `i`; all rows when there are no more than `count`.
+pub(crate) fn evenly_spaced(rows: usize, count: usize) -> Vec<usize> {
+    let count = count.min(rows);
+    (0..count).map(|i| i * rows / count).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyaline_model::Unseen;
+
+    fn schema() -> Schema {
+        let category = FeatureKind::Category(Categories { values: vec!["b".into(), "a".into()], unseen: Unseen::Accepted });
+        Schema::new(vec![
+            Feature { missing: Missing::Accepted, ..Feature::new("x", FeatureKind::Number) },
+            Feature::new("n", FeatureKind::Integer),
+            Feature::new("c", category),
+        ])
+        .expect("the schema is valid")
+    }
+
+    fn batch(text: &str) -> Result<Batch, ReferenceError> {
+        Reference::parse(text.as_bytes())?.batch(&schema(), &Symbols::new(vec!["a".into(), "b".into()]))
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_the_rest_is_left() {
+        let symbols = Symbols::new(vec!["a".into(), "b".into()]);
+        let batch = batch("\u{feff}n,y,c,x\n3,good,b,NA\n4,bad,z,-1.5\n").expect("the rows fit");
+        let Column::Numbers(x) = &batch.columns()[0] else { panic!("x is a number") };
+        assert!(x[0].is_nan() && x[1] == -1.5);
+        assert_eq!(batch.columns()[1], Column::Numbers(vec![3.0, 4.0]));
+        assert_eq!(batch.columns()[2], Column::Symbols(vec![symbols.symbol("b"), Symbol::UNKNOWN]));
+    }
+
+    #[test]
+    fn refusals_name_line_and_feature() {
+        for (text, words) in [
+            ("n,c,x\n3,a,1\n3.5,a,1\n", "line 3 of the reference data, feature `n`: `3.5` is not a whole number"),
+            ("n,c,x\n3,a,abc\n", "line 2 of the reference data, feature `x`: `abc` is not a number"),
+            ("n,c,x\n3,a,inf\n", "line 2 of the reference data, feature `x`: `inf` is not a number"),
+            ("n,x\n3,1\n", "the reference data has no column `c`; it has `n`, `x`"),
+            ("n,c,x\n", "the reference data has a header and no rows"),
+            ("n,c,n\n1,2,3\n", "the reference data has two columns named `n`"),
+            ("n,c,x\n1,a\n", "the reference data is not readable CSV with a header"),
+            (
+                "n,c,x\n1,,1\n",
+                "line 2 of the reference data, feature `c` is missing, and the model has no rule for missing values: \
+                 drop the row, or put an imputer into the model's pipeline",
+            ),
+        ] {
+            assert_eq!(batch(text).expect_err("refused").to_string(), words);
+        }
+    }
+
+    #[test]
+    fn statistics_are_values_that_occur() {
+        let reference = Reference::parse(b"x,c\n4,b\nNA,a\n1,a\n9,b\n2,z\n").expect("CSV");
+        let [mut x, _, mut c] = schema().features().to_vec().try_into().expect("three features");
+        reference.describe(&mut x).expect("numbers");
+        reference.describe(&mut c).expect("texts");
+        assert_eq!((x.range, x.typical), (Some((1.0, 9.0)), Some(2.0)));
+        assert_eq!(c.typical_category.as_deref(), Some("a"));
+        assert_eq!(reference.texts("c").expect("texts"), ["a", "b", "z"]);
+    }
+
+    #[test]
+    fn background_rows_are_evenly_spaced() {
+        assert_eq!(evenly_spaced(10, 4), [0, 2, 5, 7]);
+        assert_eq!(evenly_spaced(3, 100), [0, 1, 2]);
+    }
+}
