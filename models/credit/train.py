@@ -1,5 +1,6 @@
 """Credit risk: a gradient-boosted tree pipeline on the Statlog German credit data, with string columns, as ONNX."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -90,4 +91,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # skl2onnx orders nodes by a set of names
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"PYTHONHASHSEED": "0"})
     main()
