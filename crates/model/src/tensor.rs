@@ -71,8 +71,11 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// `None` when the product of `shape` overflows or is not the number of elements.
+    /// `None` when the product of `shape` is not the number of elements, or the extents are absurd: their product without
+    /// those of 0 must stay below 2^28, so that no operator is made to allocate for a tensor that holds nothing.
     pub fn new(shape: Vec<usize>, data: Data) -> Option<Tensor> {
+        let extents = shape.iter().filter(|&&extent| extent > 0);
+        extents.copied().try_fold(1usize, usize::checked_mul).filter(|&product| product < 1 << 28)?;
         let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
         (elements == data.len()).then_some(Tensor { shape, data })
     }

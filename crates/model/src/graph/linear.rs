@@ -59,8 +59,8 @@ impl Linear {
 
     /// Margins `[rows, outputs]` of `x` `[rows, columns]`, in f64.
     pub(crate) fn evaluate(&self, x: &Tensor) -> Result<Tensor, String> {
-        let rows = super::op::matrix_rows(x, self.columns())?;
-        let x = super::op::as_f64(x)?;
+        let rows = super::operator::matrix_rows(x, self.columns())?;
+        let x = super::operator::as_f64(x)?;
         let mut margins = Vec::with_capacity(rows * self.outputs());
         for row in x.chunks_exact(self.columns()) {
             for (output, intercept) in self.intercept.iter().enumerate() {

@@ -3,13 +3,15 @@
 //! Importers translate their format's operators into [`Op`]s. Strings are [`crate::Symbol`]s, sequences and maps are
 //! gone (`ZipMap` is the head's business), and every attribute has been checked when the operator was built.
 
+pub mod dense;
 mod dependence;
 mod linear;
 mod op;
+pub(crate) mod operator;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-pub use dependence::{Dependence, FeatureSet};
+pub use dependence::{Dependence, FeatureSet, dependences};
 pub use linear::Linear;
 pub use op::Op;
 
@@ -58,6 +60,9 @@ pub struct GraphParts {
     pub nodes: Vec<GraphNode>,
 }
 
+/// Most values of one graph.
+const MAX_VALUES: u32 = 1 << 20;
+
 /// Why parts are no graph.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("graph: {0}")]
@@ -105,7 +110,8 @@ impl Graph {
             if let Some(operand) = node.inputs.iter().flatten().find(|operand| operand.0 >= next) {
                 return Err(GraphError(format!("node `{}` uses value {} before it exists", node.name, operand.0)));
             }
-            node.op.check_arity(&node.inputs, node.outputs).map_err(|reason| {
+            let present: Vec<bool> = node.inputs.iter().map(Option::is_some).collect();
+            node.op.check_arity(&present, node.outputs).map_err(|reason| {
                 GraphError(format!("node `{}` ({}): {reason}", node.name, node.op.name()))
             })?;
             first_output.push(next);
@@ -114,6 +120,9 @@ impl Graph {
                 .ok_or_else(|| GraphError("more values than fit 32 bits".to_owned()))?;
         }
         first_output.push(next);
+        if next > MAX_VALUES {
+            return Err(GraphError(format!("{next} values exceed {MAX_VALUES}")));
+        }
         Ok(Graph { parts, first_output })
     }
 
@@ -148,59 +157,95 @@ impl Graph {
     /// # Panics
     /// If `batch` is of another schema or a wanted value does not exist.
     pub fn run(&self, batch: &Batch, wanted: &[ValueId]) -> Result<Vec<Tensor>, EvalError> {
-        let mut values: Vec<Option<Tensor>> = Vec::new();
-        values.resize_with(self.values(), || None);
+        let mut values: Vec<Option<Tensor>> = vec![None; self.values()];
         let needed = self.needed(wanted);
         for (index, input) in self.parts.inputs.iter().enumerate() {
             if needed[index] {
                 values[index] = Some(assemble(input, batch));
             }
         }
-        let constants = self.parts.inputs.len();
-        for (index, node) in self.parts.nodes.iter().enumerate() {
-            let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
-            if !needed[outputs.clone()].contains(&true) {
-                continue;
-            }
-            let operands: Vec<Option<&Tensor>> = node
-                .inputs
-                .iter()
-                .map(|operand| {
-                    operand.map(|id| self.value(id, constants, &values).expect("operands are computed before their users"))
-                })
-                .collect();
-            let made = node
-                .op
-                .evaluate(&operands)
-                .map_err(|reason| EvalError { node: node.name.clone(), reason })?;
-            debug_assert_eq!(made.len(), outputs.len());
-            for (slot, tensor) in outputs.zip(made) {
-                values[slot] = Some(tensor);
-            }
-        }
-        Ok(wanted
-            .iter()
-            .map(|&id| self.value(id, constants, &values).expect("wanted values are computed").clone())
-            .collect())
+        self.complete(values, wanted)
     }
 
-    fn value<'a>(&'a self, id: ValueId, first_constant: usize, values: &'a [Option<Tensor>]) -> Option<&'a Tensor> {
+    /// Computes the values `wanted` from `given` ones, running only the nodes between them.
+    ///
+    /// # Errors
+    /// [`EvalError`] when an operator refuses its operands, or something wanted depends on an input that is not given.
+    ///
+    /// # Panics
+    /// If a given or wanted value does not exist.
+    pub fn run_from(&self, given: &[(ValueId, Tensor)], wanted: &[ValueId]) -> Result<Vec<Tensor>, EvalError> {
+        let mut values: Vec<Option<Tensor>> = vec![None; self.values()];
+        for (id, tensor) in given {
+            values[id.0 as usize] = Some(tensor.clone());
+        }
+        self.complete(values, wanted)
+    }
+
+    /// Runs the nodes whose values are wanted and not there yet.
+    fn complete(&self, mut values: Vec<Option<Tensor>>, wanted: &[ValueId]) -> Result<Vec<Tensor>, EvalError> {
+        let needed = self.needed_beyond(wanted, |index| values[index].is_some());
+        let mut operands: Vec<Option<&Tensor>> = Vec::new();
+        for (index, node) in self.parts.nodes.iter().enumerate() {
+            let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
+            if !outputs.clone().any(|output| needed[output] && values[output].is_none()) {
+                continue;
+            }
+            let fail = |reason: String| EvalError { node: node.name.clone(), reason };
+            operands.clear();
+            for input in &node.inputs {
+                operands.push(match input {
+                    None => None,
+                    Some(id) => Some(self.value(*id, &values).ok_or_else(|| fail(format!("value {} is not given", id.0)))?),
+                });
+            }
+            let made = node.op.evaluate(&operands).map_err(fail)?;
+            if made.len() != outputs.len() {
+                return Err(fail(format!("{} values came out, expected {}", made.len(), outputs.len())));
+            }
+            operands = recycle(operands);
+            for (slot, tensor) in outputs.zip(made) {
+                if values[slot].is_none() {
+                    values[slot] = Some(tensor);
+                }
+            }
+        }
+        let mut results = Vec::with_capacity(wanted.len());
+        for (position, id) in wanted.iter().enumerate() {
+            // Moved out where nobody asks for it again.
+            let again = wanted[position + 1..].contains(id);
+            let found = if again { None } else { values[id.0 as usize].take() };
+            let found = found.or_else(|| self.value(*id, &values).cloned());
+            results.push(found.ok_or_else(|| EvalError {
+                node: format!("value {}", id.0),
+                reason: "it is an input that is not given".to_owned(),
+            })?);
+        }
+        Ok(results)
+    }
+
+    fn value<'a>(&'a self, id: ValueId, values: &'a [Option<Tensor>]) -> Option<&'a Tensor> {
         let index = id.0 as usize;
-        match index.checked_sub(first_constant) {
+        match index.checked_sub(self.parts.inputs.len()) {
             Some(constant) if constant < self.parts.constants.len() => Some(&self.parts.constants[constant]),
             _ => values[index].as_ref(),
         }
     }
 
     /// Which values have to be computed for `wanted`.
-    fn needed(&self, wanted: &[ValueId]) -> Vec<bool> {
+    pub(crate) fn needed(&self, wanted: &[ValueId]) -> Vec<bool> {
+        self.needed_beyond(wanted, |_| false)
+    }
+
+    /// Which values have to be computed for `wanted` when some are there already.
+    fn needed_beyond(&self, wanted: &[ValueId], there: impl Fn(usize) -> bool) -> Vec<bool> {
         let mut needed = vec![false; self.values()];
         for id in wanted {
             needed[id.0 as usize] = true;
         }
         for (index, node) in self.parts.nodes.iter().enumerate().rev() {
-            let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
-            if needed[outputs].contains(&true) {
+            let mut outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
+            if outputs.any(|output| needed[output] && !there(output)) {
                 for operand in node.inputs.iter().flatten() {
                     needed[operand.0 as usize] = true;
                 }
@@ -208,6 +253,12 @@ impl Graph {
         }
         needed
     }
+}
+
+/// The emptied list, so that one allocation serves all nodes.
+fn recycle<'a>(mut operands: Vec<Option<&Tensor>>) -> Vec<Option<&'a Tensor>> {
+    operands.clear();
+    operands.into_iter().map(|_| None).collect()
 }
 
 /// The input tensor `input` of a batch.

@@ -1,81 +1,234 @@
 //! The operators a tabular graph is made of.
 
-use std::borrow::Cow;
-
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{Linear, ValueId};
+use super::dense::{
+    ArgExtreme, Binary, Cast, Clip, Compare, Concat, ConstantOfShape, CumSum, Distance, Expand, Flatten, Gather,
+    GatherElements, GatherNd, Gemm, Identity, Logical, LpNormalize, MatMul, NonZero, OneHot, Range, Reduce, Reshape,
+    ScatterElements, ScatterNd, Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary,
+    Unsqueeze,
+};
+use super::operator::{Arity, Flow, Operands, Operator, as_f64, matrix_rows, numeric, operand, operand_type, tensor};
+use super::Linear;
 use crate::trees::TreeEnsemble;
-use crate::{Data, Tensor};
+use crate::{Data, ElementType, Tensor};
 
-/// An operator with its checked attributes.
-#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
-pub enum Op {
+/// Declares [`Op`]: its variants, their conversions from the operators' own types, and the dispatch.
+macro_rules! operators {
+    ($($(#[$doc:meta])* $variant:ident($type:ty),)*) => {
+        /// An operator with its checked attributes.
+        #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+        pub enum Op {
+            $($(#[$doc])* $variant($type),)*
+        }
+
+        impl Op {
+            /// What the operator tells about itself.
+            pub(super) fn operator(&self) -> &dyn Operator {
+                match self {
+                    $(Op::$variant(operator) => operator,)*
+                }
+            }
+        }
+
+        $(impl From<$type> for Op {
+            fn from(operator: $type) -> Op {
+                Op::$variant(operator)
+            }
+        })*
+    };
+}
+
+operators! {
     /// Margins of a tree ensemble: `[rows, columns]` numbers → `[rows, outputs]` f64.
     Trees(TreeEnsemble),
     /// Margins of a linear model: `[rows, columns]` numbers → `[rows, outputs]` f64.
     Linear(Linear),
+    /// A function of one number.
+    Unary(Unary),
+    /// Arithmetic of two numbers.
+    Binary(Binary),
+    /// Comparison of two values.
+    Compare(Compare),
+    /// A function of two booleans.
+    Logical(Logical),
+    /// Change of type.
+    Cast(Cast),
+    /// The operand itself.
+    Identity(Identity),
+    /// Choice by a condition.
+    Select(Select),
+    /// Limits.
+    Clip(Clip),
+    /// A shape as integers.
+    Shape(Shape),
+    /// A number of elements.
+    Size(Size),
+    /// A filled tensor.
+    ConstantOfShape(ConstantOfShape),
+    /// A sequence of numbers.
+    Range(Range),
+    /// Another shape.
+    Reshape(Reshape),
+    /// Another shape: a matrix.
+    Flatten(Flatten),
+    /// Axes of extent 1 removed.
+    Squeeze(Squeeze),
+    /// Axes of extent 1 added.
+    Unsqueeze(Unsqueeze),
+    /// Axes in another order.
+    Transpose(Transpose),
+    /// Operands joined along an axis.
+    Concat(Concat),
+    /// Parts along an axis.
+    Split(Split),
+    /// Ranges of axes.
+    Slice(Slice),
+    /// Broadcast to a shape.
+    Expand(Expand),
+    /// Repeated along axes.
+    Tile(Tile),
+    /// Entries of an axis.
+    Gather(Gather),
+    /// Elements picked one by one.
+    GatherElements(GatherElements),
+    /// Slices picked one by one.
+    GatherNd(GatherNd),
+    /// Elements replaced one by one.
+    ScatterElements(ScatterElements),
+    /// Slices replaced one by one.
+    ScatterNd(ScatterNd),
+    /// Indicators of an index.
+    OneHot(OneHot),
+    /// A matrix product.
+    MatMul(MatMul),
+    /// A scaled matrix product and an addend.
+    Gemm(Gemm),
+    /// A summary over axes.
+    Reduce(Reduce),
+    /// Exponentials that add up to 1.
+    Softmax(Softmax),
+    /// Numbers divided by their norm.
+    LpNormalize(LpNormalize),
+    /// The index of an extreme.
+    ArgExtreme(ArgExtreme),
+    /// The best few.
+    TopK(TopK),
+    /// Running sums.
+    CumSum(CumSum),
+    /// Indices of what is not 0.
+    NonZero(NonZero),
+    /// Pairwise distances.
+    Distance(Distance),
 }
 
 impl Op {
     /// The operator's name, for error texts.
     pub fn name(&self) -> &'static str {
-        match self {
-            Op::Trees(_) => "Trees",
-            Op::Linear(_) => "Linear",
-        }
+        self.operator().name()
     }
 
-    /// Whether the operator can take these operands and make that many values.
-    pub(super) fn check_arity(&self, inputs: &[Option<ValueId>], outputs: u32) -> Result<(), String> {
-        match self {
-            Op::Trees(_) | Op::Linear(_) => exactly(1, inputs, 1, outputs),
+    /// Types of the values made from operands of these types, one per output.
+    ///
+    /// # Errors
+    /// When the operator does not take such operands: the type seen and what was expected.
+    pub fn element_types(&self, operands: &[Option<ElementType>], outputs: u32) -> Result<Vec<ElementType>, String> {
+        let mut types = self.operator().element_types(operands)?;
+        if let [only] = types[..] {
+            types.resize(outputs as usize, only);
         }
+        Ok(types)
     }
 
-    /// Runs the operator; as many tensors come out as the node has outputs.
-    pub(super) fn evaluate(&self, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, String> {
-        let operand = |index: usize| inputs[index].expect("the arity was checked when the graph was built");
-        match self {
-            Op::Trees(trees) => {
-                let rows = matrix_rows(operand(0), trees.columns())?;
-                let x = as_f64(operand(0))?;
-                let mut margins = vec![0.0; rows * trees.outputs()];
-                for (row, margins) in x.chunks_exact(trees.columns()).zip(margins.chunks_exact_mut(trees.outputs())) {
-                    trees.evaluate(row, margins);
-                }
-                Ok(vec![Tensor::new(vec![rows, trees.outputs()], Data::F64(margins)).expect("one margin per output")])
-            }
-            Op::Linear(linear) => Ok(vec![linear.evaluate(operand(0))?]),
+    /// Runs the operator outside a graph; importers fold constants with it.
+    ///
+    /// # Errors
+    /// When it does not take these operands.
+    pub fn apply(&self, operands: &[Option<&Tensor>], outputs: u32) -> Result<Vec<Tensor>, String> {
+        let present: Vec<bool> = operands.iter().map(Option::is_some).collect();
+        self.check_arity(&present, outputs)?;
+        self.operator().evaluate(operands)
+    }
+
+    /// Whether the operator can take operands of which these are present, and make that many values.
+    pub(super) fn check_arity(&self, present: &[bool], outputs: u32) -> Result<(), String> {
+        let arity = self.operator().arity();
+        let required = *arity.operands.start();
+        let complete = present.len() >= required && present[..required].iter().all(|&present| present);
+        if !complete || present.len() > *arity.operands.end() || !arity.outputs.contains(&outputs) {
+            return Err(format!(
+                "{} operands and {outputs} outputs, expected {} and {}",
+                present.iter().filter(|&&present| present).count(),
+                span(&required, arity.operands.end(), &usize::MAX),
+                span(arity.outputs.start(), arity.outputs.end(), &u32::MAX)
+            ));
         }
+        Ok(())
+    }
+
+    /// What the results depend on.
+    pub(super) fn flow(&self) -> Flow {
+        self.operator().flow()
+    }
+
+    /// Runs the operator.
+    pub(super) fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
+        self.operator().evaluate(operands)
     }
 }
 
-fn exactly(wanted_inputs: usize, inputs: &[Option<ValueId>], wanted_outputs: u32, outputs: u32) -> Result<(), String> {
-    if inputs.len() != wanted_inputs || inputs.contains(&None) || outputs != wanted_outputs {
-        return Err(format!(
-            "{} operands and {outputs} outputs, expected {wanted_inputs} and {wanted_outputs}",
-            inputs.iter().flatten().count()
-        ));
-    }
-    Ok(())
-}
-
-/// Rows of a `[rows, columns]` operand.
-pub(super) fn matrix_rows(tensor: &Tensor, columns: usize) -> Result<usize, String> {
-    match *tensor.shape() {
-        [rows, found] if found == columns => Ok(rows),
-        ref shape => Err(format!("operand of shape {shape:?}, expected [rows, {columns}]")),
+fn span<T: PartialEq + std::fmt::Display>(low: &T, high: &T, most: &T) -> String {
+    if low == high {
+        low.to_string()
+    } else if high == most {
+        format!("{low} or more")
+    } else {
+        format!("{low} to {high}")
     }
 }
 
-/// The elements as f64; symbols are refused.
-pub(super) fn as_f64(tensor: &Tensor) -> Result<Cow<'_, [f64]>, String> {
-    Ok(match tensor.data() {
-        Data::F64(values) => Cow::Borrowed(values),
-        Data::F32(values) => values.iter().map(|&x| f64::from(x)).collect(),
-        Data::I64(values) => values.iter().map(|&x| x as f64).collect(),
-        Data::Bool(values) => values.iter().map(|&x| f64::from(u8::from(x))).collect(),
-        Data::Symbol(_) => return Err("text where numbers are expected".to_owned()),
-    })
+impl Operator for TreeEnsemble {
+    fn name(&self) -> &'static str {
+        "Trees"
+    }
+
+    fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
+        numeric(operand_type(operands, 0)?).map(|_| vec![ElementType::F64])
+    }
+
+    fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
+        let rows = matrix_rows(operand(operands, 0)?, self.columns())?;
+        let x = as_f64(operand(operands, 0)?)?;
+        let mut margins = vec![0.0; rows * self.outputs()];
+        for (row, margins) in x.chunks_exact(self.columns()).zip(margins.chunks_exact_mut(self.outputs())) {
+            TreeEnsemble::evaluate(self, row, margins);
+        }
+        Ok(vec![tensor(vec![rows, self.outputs()], Data::F64(margins))?])
+    }
+
+    fn arity(&self) -> Arity {
+        Arity::exactly(1)
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Rows
+    }
+}
+
+impl Operator for Linear {
+    fn name(&self) -> &'static str {
+        "Linear"
+    }
+
+    fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
+        numeric(operand_type(operands, 0)?).map(|_| vec![ElementType::F64])
+    }
+
+    fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
+        Ok(vec![Linear::evaluate(self, operand(operands, 0)?)?])
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Rows
+    }
 }
