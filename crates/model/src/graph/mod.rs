@@ -6,6 +6,7 @@
 pub mod dense;
 mod dependence;
 mod linear;
+pub mod ml;
 mod op;
 pub(crate) mod operator;
 

@@ -8,6 +8,10 @@ use super::dense::{
     ScatterElements, ScatterNd, Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary,
     Unsqueeze,
 };
+use super::ml::{
+    ArrayFeatureExtractor, Binarizer, ClassLabel, ClassScores, FeatureVectorizer, Imputer, LabelEncoder, Normalizer,
+    OneHotEncoder, Scaler, SvmClassifier, SvmRegressor,
+};
 use super::operator::{Arity, Flow, Operands, Operator, as_f64, matrix_rows, numeric, operand, operand_type, tensor};
 use super::Linear;
 use crate::trees::TreeEnsemble;
@@ -120,6 +124,30 @@ operators! {
     NonZero(NonZero),
     /// Pairwise distances.
     Distance(Distance),
+    /// Scores from margins.
+    ClassScores(ClassScores),
+    /// Labels from scores.
+    ClassLabel(ClassLabel),
+    /// A support vector regressor.
+    SvmRegressor(SvmRegressor),
+    /// A support vector classifier.
+    SvmClassifier(SvmClassifier),
+    /// Standardised columns.
+    Scaler(Scaler),
+    /// Constants for missing values.
+    Imputer(Imputer),
+    /// Rows of unit norm.
+    Normalizer(Normalizer),
+    /// 0 or 1 by a threshold.
+    Binarizer(Binarizer),
+    /// Indicators of categories.
+    OneHotEncoder(OneHotEncoder),
+    /// Values looked up by keys.
+    LabelEncoder(LabelEncoder),
+    /// Operands side by side.
+    FeatureVectorizer(FeatureVectorizer),
+    /// Columns by position.
+    ArrayFeatureExtractor(ArrayFeatureExtractor),
 }
 
 impl Op {

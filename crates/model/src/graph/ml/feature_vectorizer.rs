@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::rows_and_columns;
+use super::{number, rows_and_columns};
 use crate::graph::operator::{Arity, Flow, Operands, Operator, element_count, operand, operand_type, tensor};
 use crate::{Data, ElementType, Tensor};
 
@@ -15,29 +15,33 @@ pub struct FeatureVectorizer {
 }
 
 impl FeatureVectorizer {
+    fn columns(&self) -> usize {
+        self.widths.iter().map(|&width| width as usize).sum()
+    }
+
     fn fill<'a, T: Copy + Default + 'a>(
         &self,
         operands: &Operands<'a>,
         rows: usize,
-        elements: impl Fn(&'a Tensor) -> Option<&'a [T]>,
-    ) -> Result<(usize, Vec<T>), String> {
-        let width: usize = self.widths.iter().map(|&width| width as usize).sum();
-        let mut result = vec![T::default(); element_count(&[rows, width])?];
+        elements: impl Fn(&'a Data) -> Option<&'a [T]>,
+    ) -> Result<Vec<T>, String> {
+        let total = self.columns();
+        let mut result = vec![T::default(); element_count(&[rows, total])?];
         let mut first = 0;
-        for (index, &wanted) in self.widths.iter().enumerate() {
+        for (index, &width) in self.widths.iter().enumerate() {
             let x = operand(operands, index)?;
-            let (found_rows, columns) = rows_and_columns(x)?;
-            let values = elements(x).ok_or_else(|| format!("operand {index} is of another type than operand 0"))?;
-            if found_rows != rows {
-                return Err(format!("operand {index} has {found_rows} rows, operand 0 has {rows}"));
+            let (found, columns) = rows_and_columns(x)?;
+            if found != rows {
+                return Err(format!("operand {index} has {found} rows, operand 0 has {rows}"));
             }
-            let copied = columns.min(wanted as usize);
+            let values = elements(x.data()).ok_or_else(|| format!("operand {index} is of another type than operand 0"))?;
+            let copied = columns.min(width as usize);
             for row in 0..rows {
-                result[row * width + first..][..copied].copy_from_slice(&values[row * columns..][..copied]);
+                result[row * total + first..][..copied].copy_from_slice(&values[row * columns..][..copied]);
             }
-            first += wanted as usize;
+            first += width as usize;
         }
-        Ok((width, result))
+        Ok(result)
     }
 }
 
@@ -52,7 +56,7 @@ impl Operator for FeatureVectorizer {
 
     fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
         let first = operand_type(operands, 0)?;
-        super::number(first)?;
+        number(first)?;
         match operands.iter().flatten().find(|&&other| other != first) {
             Some(other) => Err(format!("{first:?} and {other:?} side by side, expected one type")),
             None => Ok(vec![first]),
@@ -62,17 +66,22 @@ impl Operator for FeatureVectorizer {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let first = operand(operands, 0)?;
         let (rows, _) = rows_and_columns(first)?;
-        let (width, data) = match first.data() {
-            Data::F32(_) => {
-                let floats = |x: &'_ Tensor| -> Option<&[f32]> {
-                    if let Data::F32(values) = x.data() { Some(values) } else { None }
-                };
-                let (width, values) = self.fill(operands, rows, floats)?;
-                (width, Data::F32(values))
-            }
+        let data = match first.data() {
+            Data::F32(_) => Data::F32(self.fill(operands, rows, |data| match data {
+                Data::F32(values) => Some(values.as_slice()),
+                _ => None,
+            })?),
+            Data::F64(_) => Data::F64(self.fill(operands, rows, |data| match data {
+                Data::F64(values) => Some(values.as_slice()),
+                _ => None,
+            })?),
+            Data::I64(_) => Data::I64(self.fill(operands, rows, |data| match data {
+                Data::I64(values) => Some(values.as_slice()),
+                _ => None,
+            })?),
             other => return Err(format!("{:?}, expected numbers", other.element_type())),
         };
-        Ok(vec![tensor(vec![rows, width], data)?])
+        Ok(vec![tensor(vec![rows, self.columns()], data)?])
     }
 
     fn flow(&self) -> Flow {
