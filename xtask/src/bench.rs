@@ -1,8 +1,46 @@
-//! Benchmarks beside their rivals.
+//! Benchmarks beside their rivals: prepares both sides, then runs `hyaline-bench`.
 
-use anyhow::{Result, bail};
+use std::path::PathBuf;
 
-/// Runs every benchmark.
-pub fn run(_arguments: &[String]) -> Result<()> {
-    bail!("no benchmark is registered")
+use anyhow::{Context, Result};
+
+use crate::commands::{cargo, command, installed, output, root, run, target};
+use crate::functions::{self, Profile};
+use crate::setup;
+
+/// Runs the parts named by `arguments` (functions, cold, rows, http), or all of them.
+pub fn run_parts(arguments: &[String]) -> Result<()> {
+    setup::for_benchmarks()?;
+    let python = rivals()?;
+    let models = target().join("bench-models");
+    if !models.join("index.json").is_file() {
+        run(command(&python).arg(root().join("benches/rivals/make_models.py")).arg(&models))?;
+    }
+    let hyaline = functions::pack(Profile::Release)?;
+    let mut bench = cargo();
+    bench.args(["run", "--locked", "--release", "-p", "hyaline-bench", "--"]);
+    bench.arg("--hyaline").arg(hyaline).arg("--repository").arg(root());
+    bench.arg("--functions").arg(root().join("target/functions")).arg("--python").arg(python);
+    bench.arg("--models").arg(models).arg("--output").arg(root().join("benches/RESULTS.md"));
+    run(bench.args(arguments))
+}
+
+/// A virtual environment with the rivals, made once with the newest Python here: some of them need 3.12.
+fn rivals() -> Result<PathBuf> {
+    let home = target().join("bench-python");
+    let python = home.join("bin/python");
+    let requirements = root().join("benches/rivals/requirements.txt");
+    let stamp = home.join("requirements.txt");
+    let wanted = std::fs::read(&requirements).with_context(|| format!("read {}", requirements.display()))?;
+    if std::fs::read(&stamp).is_ok_and(|present| present == wanted) {
+        return Ok(python);
+    }
+    let newest = ["python3.13", "python3.12", "python3"]
+        .into_iter()
+        .find(|name| installed(name) && output(command(name).arg("--version")).is_ok())
+        .context("no Python is installed")?;
+    run(command(newest).args(["-m", "venv"]).arg(&home))?;
+    run(command(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements))?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
+    Ok(python)
 }

@@ -41,7 +41,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match task {
         "up" => functions::up(rest),
         "test" => test::run_everything(),
-        "bench" => bench::run(rest),
+        "bench" => bench::run_parts(rest),
         "pack" => functions::pack(functions::Profile::Release).map(drop),
         "setup" => setup::for_tests().map(drop),
         "tidy" => tidy::run(),

@@ -32,6 +32,12 @@ pub fn for_tests() -> Result<Tools> {
     Ok(Tools { jco: jco()?, chromium: chromium()? })
 }
 
+/// What the benchmarks need: the load generator.
+pub fn for_benchmarks() -> Result<()> {
+    for_packing()?;
+    if installed("wrk") { Ok(()) } else { debian(&["wrk"]) }
+}
+
 fn add_targets(wanted: &[&str]) -> Result<()> {
     if !installed("rustup") {
         eprintln!("rustup is not installed: assuming that this Rust has the targets {}", wanted.join(" "));
