@@ -64,24 +64,25 @@ impl Forest {
         self.parts.sets.len() as u32 - 1
     }
 
-    /// Copies the tree below `root` out of a file's table of `count` nodes. `read` turns one of them into a node and its
-    /// cover; nodes the root does not lead to are left out.
+    /// Copies the tree below `root` out of a file's table. `read` turns one of its nodes into a node and its cover; nodes
+    /// the root does not lead to are left out. `reached` has one mark per node of the table; trees that share a table
+    /// share the marks.
     ///
     /// # Errors
     /// The words of `read`, or a child that does not exist or is reached twice (so that the table is no tree).
     pub(crate) fn add(
         &mut self,
         root: usize,
-        count: usize,
+        reached: &mut [bool],
         mut read: impl FnMut(&mut Forest, usize) -> Result<(SourceNode, f64), String>,
     ) -> Result<(), String> {
-        let mut reached = vec![false; count];
+        let count = reached.len();
         let first = self.parts.nodes.len() as u32;
         // (file index, the parent that waits for this node's place, whether it is the parent's `yes`)
         let mut stack = vec![(root, None, false)];
         while let Some((source, parent, is_yes)) = stack.pop() {
             match reached.get_mut(source) {
-                None => return Err(format!("node {source} does not exist, the tree has {count}")),
+                None => return Err(format!("node {source} does not exist, the table has {count}")),
                 Some(true) => return Err(format!("node {source} is reached twice, so the nodes are no tree")),
                 Some(reached) => *reached = true,
             }
@@ -128,11 +129,6 @@ impl Forest {
             }
             Node::Leaf(_) => true,
         })
-    }
-
-    /// How many trees there are.
-    pub(crate) fn trees(&self) -> usize {
-        self.parts.roots.len()
     }
 
     /// The ensemble, with its covers when `covers` says they are real.

@@ -93,7 +93,8 @@ impl TreeTable {
             Ok(_) => usize::MAX,
             Err(_) => inner.saturating_add(!child as usize),
         };
-        forest.add(0, inner + self.leaf_value.len(), |forest, node| {
+        let mut reached = vec![false; inner + self.leaf_value.len()];
+        forest.add(0, &mut reached, |forest, node| {
             if let Some(leaf) = node.checked_sub(inner) {
                 let cover = self.leaf_count.get(leaf).copied().unwrap_or(f64::from(u8::from(inner == 0)));
                 // A tree of one leaf does not tell rows apart; LightGBM leaves its count at zero.

@@ -46,7 +46,7 @@ pub(super) fn plant(
         }
     }
     let sets = category_sets(tree, nodes)?;
-    forest.add(0, nodes, |forest, node| {
+    forest.add(0, &mut vec![false; nodes], |forest, node| {
         let cover = tree.sum_hessian.0.get(node).copied().unwrap_or(0.0);
         if tree.left_children[node] == -1 {
             return Ok((SourceNode::Leaf(leaf(tree, node, leaves, factor)?), cover));

@@ -1,5 +1,7 @@
 //! What the file of a boosting library says, whichever library wrote it.
 
+mod lower;
+
 use hyaline_model::graph::Linear;
 use hyaline_model::trees::EnsembleParts;
 use hyaline_model::{ElementType, Feature};
