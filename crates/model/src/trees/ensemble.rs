@@ -1,6 +1,11 @@
 //! The one form every importer lowers to: ONNX `TreeEnsemble*`, LightGBM text, XGBoost JSON.
 
+use std::sync::Arc;
+
 use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::compiled::CompiledTrees;
+use super::{Binning, Condition};
 
 /// The question a split asks about the value `x` of its column, a real number that is not missing.
 #[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -104,9 +109,18 @@ pub struct EnsembleParts {
 pub struct EnsembleError(pub String);
 
 /// A checked ensemble: every index in range, every tree a tree, every number finite. Evaluation cannot fail.
+/// Clones share one copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TreeEnsemble {
+    checked: Arc<Checked>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Checked {
     parts: EnsembleParts,
+    binning: Binning,
+    conditions: Vec<Option<Condition>>,
+    compiled: CompiledTrees,
 }
 
 impl TreeEnsemble {
@@ -154,80 +168,84 @@ impl TreeEnsemble {
             return Err(EnsembleError(format!("node {index} belongs to no tree")));
         }
         check_numbers(&parts)?;
-        Ok(TreeEnsemble { parts })
+        let (binning, conditions) = Binning::new(&parts.nodes, &parts.sets);
+        let compiled = CompiledTrees::new(&parts, &binning, &conditions);
+        Ok(TreeEnsemble { checked: Arc::new(Checked { parts, binning, conditions, compiled }) })
+    }
+
+    /// The same ensemble with the covers of the encoded rows `[rows, columns]`: how many of them reach each node.
+    ///
+    /// # Panics
+    /// If `encoded` is no whole number of rows.
+    pub fn with_covers_from(&self, encoded: &[f64]) -> TreeEnsemble {
+        let parts = self.parts();
+        let rows = encoded.len() / self.columns().max(1);
+        assert_eq!(rows * self.columns(), encoded.len(), "a whole number of rows");
+        let mut bins = vec![0; self.binning().bins()];
+        let mut covers = vec![0.0; parts.nodes.len()];
+        for row in encoded.chunks_exact(self.columns().max(1)) {
+            self.binning().translate(row, &mut bins, 1, 0);
+            for &root in &parts.roots {
+                let mut at = root as usize;
+                covers[at] += 1.0;
+                while let (Node::Split(split), Some(condition)) = (&parts.nodes[at], self.condition(at)) {
+                    let yes = bins[condition.bin as usize] <= condition.cut;
+                    at = if yes { split.yes } else { split.no } as usize;
+                    covers[at] += 1.0;
+                }
+            }
+        }
+        TreeEnsemble::new(EnsembleParts { covers: Some(covers), ..parts.clone() }).expect("only the covers are new")
     }
 
     /// The checked parts.
     pub fn parts(&self) -> &EnsembleParts {
-        &self.parts
+        &self.checked.parts
+    }
+
+    /// The translation of rows under which every split is one integer comparison.
+    pub fn binning(&self) -> &Binning {
+        &self.checked.binning
+    }
+
+    /// What the split `node` compares; `None` for a leaf.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn condition(&self, node: usize) -> Option<Condition> {
+        self.checked.conditions[node]
     }
 
     /// Columns of the encoded matrix.
     pub fn columns(&self) -> usize {
-        self.parts.columns as usize
+        self.parts().columns as usize
     }
 
     /// Numbers per row that come out.
     pub fn outputs(&self) -> usize {
-        self.parts.outputs as usize
+        self.parts().outputs as usize
     }
 
-    /// Margins of one encoded row, in f64, by walking every tree: the definition that faster kernels are tested against.
+    /// Margins `[rows, outputs]` of the encoded rows `[rows, columns]`, in f64: the leaves' weights are added in tree
+    /// order, so a row's margins have the same bits in every batch.
     ///
     /// # Panics
-    /// If `row` or `margins` has another width than the ensemble.
-    pub fn evaluate(&self, row: &[f64], margins: &mut [f64]) {
-        assert_eq!(row.len(), self.columns());
-        assert_eq!(margins.len(), self.outputs());
-        let parts = &self.parts;
-        let start = match parts.aggregate {
-            Aggregate::Sum | Aggregate::Average => 0.0,
-            Aggregate::Minimum => f64::INFINITY,
-            Aggregate::Maximum => f64::NEG_INFINITY,
-        };
-        margins.fill(start);
-        for &root in &parts.roots {
-            let leaf = self.leaf(root, row);
-            for weight in &parts.weights[leaf.first as usize..(leaf.first + leaf.count) as usize] {
-                let margin = &mut margins[weight.output as usize];
-                match parts.aggregate {
-                    Aggregate::Sum | Aggregate::Average => *margin += weight.value,
-                    Aggregate::Minimum => *margin = margin.min(weight.value),
-                    Aggregate::Maximum => *margin = margin.max(weight.value),
-                }
-            }
-        }
-        for (margin, base) in margins.iter_mut().zip(&parts.base) {
-            if parts.aggregate == Aggregate::Average {
-                *margin /= parts.roots.len() as f64;
-            }
-            // An output no leaf speaks about: ONNX Runtime leaves it at 0.
-            if margin.is_infinite() {
-                *margin = 0.0;
-            }
-            *margin += base;
-        }
-    }
-
-    /// The leaf that `row` falls into below `node`.
-    fn leaf(&self, node: u32, row: &[f64]) -> Leaf {
-        let mut at = node as usize;
-        loop {
-            match self.parts.nodes[at] {
-                Node::Leaf(leaf) => return leaf,
-                Node::Split(split) => {
-                    let yes = split.holds(row[split.column as usize], &self.parts.sets);
-                    at = if yes { split.yes } else { split.no } as usize;
-                }
-            }
-        }
+    /// If `encoded` and `margins` are not of the same number of rows of the ensemble's widths.
+    pub fn evaluate(&self, encoded: &[f64], margins: &mut [f64]) {
+        assert_eq!(margins.len() % self.outputs().max(1), 0, "a whole number of rows");
+        assert_eq!(margins.len() * self.columns(), encoded.len() * self.outputs(), "as many rows as margins");
+        let Checked { parts, binning, compiled, .. } = &*self.checked;
+        compiled.evaluate(parts, binning, encoded, margins);
     }
 }
 
 impl Split {
+    /// Largest magnitude that LightGBM treats as zero.
+    pub const ZERO: f64 = 1e-35;
+
     /// Whether a row whose column has the value `x` goes to `yes`; `sets` are the ensemble's.
     pub fn holds(&self, x: f64, sets: &[Vec<f64>]) -> bool {
-        if x.is_nan() || (self.zero_is_missing && x.abs() <= 1e-35) {
+        if x.is_nan() || (self.zero_is_missing && x.abs() <= Split::ZERO) {
             return self.missing_goes_yes;
         }
         let member = |set: u32, x: f64| sets[set as usize].binary_search_by(|known| known.total_cmp(&x)).is_ok();
@@ -294,7 +312,7 @@ fn check_numbers(parts: &EnsembleParts) -> Result<(), EnsembleError> {
 
 impl BorshSerialize for TreeEnsemble {
     fn serialize<W: borsh::io::Write>(&self, writer: &mut W) -> borsh::io::Result<()> {
-        self.parts.serialize(writer)
+        self.parts().serialize(writer)
     }
 }
 
