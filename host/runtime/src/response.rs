@@ -1,0 +1,109 @@
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use tokio::task::JoinHandle;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+use crate::http_door::body_failure;
+use crate::outcome::Failure;
+
+/// The body of a function's answer: whole when the function had finished, else a stream. A stream whose function fails
+/// ends with an error, so that a cut answer never looks complete.
+pub struct ResponseBody(Kind);
+
+enum Kind {
+    Whole(VecDeque<Frame<Bytes>>),
+    Stream { taken: VecDeque<Frame<Bytes>>, rest: HyperOutgoingBody, guest: Option<StreamingGuest> },
+}
+
+struct StreamingGuest {
+    task: JoinHandle<Result<(), Failure>>,
+    fault: Arc<OnceLock<Failure>>,
+    /// It has ended its body by itself and may finish its work.
+    released: bool,
+}
+
+impl ResponseBody {
+    /// A body of these bytes.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        ResponseBody(Kind::Whole([Frame::data(bytes.into())].into()))
+    }
+
+    /// All frames of a finished body; its data become one frame.
+    pub(crate) fn whole(frames: VecDeque<Frame<Bytes>>) -> Self {
+        if frames.len() <= 1 {
+            return ResponseBody(Kind::Whole(frames));
+        }
+        let mut data = BytesMut::with_capacity(frames.iter().filter_map(Frame::data_ref).map(Bytes::len).sum());
+        let mut trailers = None;
+        for frame in frames {
+            match frame.into_data() {
+                Ok(bytes) => data.extend_from_slice(&bytes),
+                Err(frame) => trailers = Some(frame),
+            }
+        }
+        ResponseBody(Kind::Whole([Frame::data(data.freeze())].into_iter().chain(trailers).collect()))
+    }
+
+    pub(crate) fn stream(
+        taken: VecDeque<Frame<Bytes>>,
+        rest: HyperOutgoingBody,
+        guest: Option<(JoinHandle<Result<(), Failure>>, Arc<OnceLock<Failure>>)>,
+    ) -> Self {
+        let guest = guest.map(|(task, fault)| StreamingGuest { task, fault, released: false });
+        ResponseBody(Kind::Stream { taken, rest, guest })
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match &mut self.get_mut().0 {
+            Kind::Whole(frames) => Poll::Ready(frames.pop_front().map(Ok)),
+            Kind::Stream { taken, rest, guest } => {
+                if let Some(frame) = taken.pop_front() {
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                let frame = std::task::ready!(Pin::new(rest).poll_frame(context));
+                Poll::Ready(match (frame, guest) {
+                    (Some(frame), _) => Some(frame.map_err(|error| body_failure(&error))),
+                    (None, None) => None,
+                    (None, Some(guest)) => {
+                        guest.released = true;
+                        guest.fault.get().cloned().map(Err)
+                    }
+                })
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, Kind::Whole(frames) if frames.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(frames) => {
+                SizeHint::with_exact(frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum())
+            }
+            Kind::Stream { .. } => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for StreamingGuest {
+    fn drop(&mut self) {
+        if !self.released {
+            self.task.abort();
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderName;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiHttpCtx, WasiHttpCtxView,
+    WasiHttpHooks, WasiHttpView,
+};
+
+use crate::engine::Engine;
+use crate::limits::{Limits, Usage};
+use crate::outbound::AllowedHosts;
+
+/// Host objects (bodies, headers, streams) one instance may hold at once.
+const MAX_RESOURCES: usize = 4096;
+/// Bytes of a guest's standard error kept for the text of a trap; standard output is discarded.
+const STDERR_KEPT: usize = 4 << 10;
+/// What a guest can leave in its response body before it must wait for the host to take it: chunks, and bytes each.
+const BODY_CHUNKS: usize = 16;
+const BODY_CHUNK_SIZE: usize = 64 << 10;
+
+/// What the host keeps for one instance.
+pub(crate) struct State {
+    pub(crate) usage: Usage,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    wasi: Option<Wasi>,
+}
+
+struct Wasi {
+    context: WasiCtx,
+    stderr: MemoryOutputPipe,
+}
+
+impl State {
+    /// A store for one instance, with its limits armed. `interruption` says what a tick of the clock does to code that
+    /// is still within its deadline.
+    pub(crate) fn store(
+        engine: &Engine,
+        limits: &Limits,
+        outbound: &Arc<AllowedHosts>,
+        interruption: Interruption,
+    ) -> Store<State> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let state = State {
+            usage: Usage::new(limits.clone()),
+            table,
+            http: WasiHttpCtx::new(),
+            hooks: Hooks { outbound: outbound.clone() },
+            wasi: None,
+        };
+        let mut store = Store::new(engine.wasm(), state);
+        store.limiter(|state| &mut state.usage);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |context| {
+            let usage = &context.data().usage;
+            if Instant::now() >= usage.deadline() {
+                return Err(usage.deadline_breach().into());
+            }
+            Ok(match interruption {
+                Interruption::Yield => UpdateDeadline::Yield(1),
+                Interruption::Continue => UpdateDeadline::Continue(1),
+            })
+        });
+        store
+    }
+
+    /// The last line the guest wrote to its standard error.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        let said = self.wasi.as_ref()?.stderr.contents();
+        let said = String::from_utf8_lossy(&said);
+        said.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    }
+}
+
+/// What happens on a tick of the clock to code within its deadline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interruption {
+    /// Others on the same thread get their turn. For code on a fiber.
+    Yield,
+    /// It goes on. For code on the caller's own stack.
+    Continue,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        // Made when first asked for: most functions never use a clock or a random number, and seeding costs more than
+        // a prediction.
+        let wasi = self.wasi.get_or_insert_with(|| {
+            let stderr = MemoryOutputPipe::new(STDERR_KEPT);
+            let context = WasiCtx::builder().stderr(stderr.clone()).build();
+            Wasi { context, stderr }
+        });
+        WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}
+
+struct Hooks {
+    outbound: Arc<AllowedHosts>,
+}
+
+type Sent = Result<(http::Response<HyperOutgoingBody>, Completion), HttpError>;
+type Completion = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
+
+impl WasiHttpHooks for Hooks {
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name))
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<HyperOutgoingBody>,
+        options: Option<RequestOptions>,
+        _sent: Completion,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let allowed = self.outbound.allows(request.uri());
+        Box::new(async move {
+            use http_body_util::BodyExt as _;
+            if !allowed {
+                return Err(HttpError::HttpRequestDenied);
+            }
+            let (response, connection) = wasmtime_wasi_http::default_send_request(request, options).await?;
+            Ok((response.map(|body| body.boxed_unsync()), Box::new(connection) as Completion))
+        })
+    }
+
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        BODY_CHUNKS
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK_SIZE
+    }
+}

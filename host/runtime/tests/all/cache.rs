@@ -1,0 +1,144 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hyaline_runtime::{Engine, EngineConfig, Function, Limits, Origin, Policy};
+
+use crate::{get, guests};
+
+fn engine(cache: &Path, concurrency: u32) -> Engine {
+    Engine::new(EngineConfig { concurrency, cache: Some(cache.into()) }).expect("an engine starts")
+}
+
+/// Loads the guest through a cache in `directory` and has it answer.
+async fn origin(directory: &Path) -> Origin {
+    let function = Function::load(&engine(directory, 4), "guest", &guests::hello(), Policy::default()).unwrap();
+    assert_eq!(get(&function).await.unwrap().status(), 200);
+    function.origin()
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn the_second_load_comes_from_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let cache = directory.path().join("made/on/demand");
+    assert_eq!(origin(&cache).await, Origin::Compiled);
+    assert_eq!(origin(&cache).await, Origin::Cached);
+    assert_eq!(files(&cache).len(), 1, "nothing but the artefact is left");
+}
+
+#[tokio::test]
+async fn another_component_or_another_configuration_looks_for_another_file() {
+    let directory = tempfile::tempdir().unwrap();
+    origin(directory.path()).await;
+    let load = |component: &[u8]| {
+        Function::load(&engine(directory.path(), 4), "guest", component, Policy::default()).unwrap().origin()
+    };
+    assert_eq!(load(&guests::echo()), Origin::Compiled);
+    assert_eq!(load(&guests::echo()), Origin::Cached);
+    assert_eq!(files(directory.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn any_damage_to_the_file_is_noticed_and_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    origin(directory.path()).await;
+    let artefact = files(directory.path()).remove(0);
+    let sound = fs::read(&artefact).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let damages = [
+        Vec::new(),
+        sound[..20].to_vec(),
+        sound[..sound.len() / 2].to_vec(),
+        sound[..sound.len() - 1].to_vec(),
+        flipped(0),
+        flipped(sound.len() / 2),
+        flipped(sound.len() - 1),
+        flipped(sound.len() - 40),
+        [&sound[..], b"more"].concat(),
+    ];
+    for (index, damage) in damages.iter().enumerate() {
+        fs::write(&artefact, damage).unwrap();
+        assert_eq!(origin(directory.path()).await, Origin::Compiled, "damage {index}");
+        assert_eq!(origin(directory.path()).await, Origin::Cached, "damage {index} was repaired");
+    }
+}
+
+#[tokio::test]
+async fn a_sound_file_that_is_no_artefact_of_this_engine_is_compiled_anew() {
+    use sha2::{Digest as _, Sha256};
+    let directory = tempfile::tempdir().unwrap();
+    origin(directory.path()).await;
+    let artefact = files(directory.path()).remove(0);
+    let foreign = b"\x7fELF, but from another version";
+    let signed = [&foreign[..], b"hyaline1", &Sha256::digest(foreign)[..]].concat();
+    fs::write(&artefact, signed).unwrap();
+    assert_eq!(origin(directory.path()).await, Origin::Compiled);
+    assert_eq!(origin(directory.path()).await, Origin::Cached);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_costs_only_the_compilation() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a file, not a directory");
+    fs::write(&file, "").unwrap();
+    assert_eq!(origin(&file.join("cache")).await, Origin::Compiled);
+    assert_eq!(origin(&file.join("cache")).await, Origin::Compiled);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_cache_that_others_can_write_is_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    origin(directory.path()).await;
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(origin(directory.path()).await, Origin::Compiled);
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(origin(directory.path()).await, Origin::Cached);
+}
+
+/// Runs this very test in processes of its own, with the directory in the environment, to have them race for one file.
+#[tokio::test]
+async fn two_processes_at_once_leave_one_sound_file() {
+    const SHARED: &str = "HYALINE_TEST_SHARED_CACHE";
+    if let Some(shared) = std::env::var_os(SHARED) {
+        origin(Path::new(&shared)).await;
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let this = std::env::current_exe().unwrap();
+    let racers: Vec<_> = (0..3)
+        .map(|_| {
+            Command::new(&this)
+                .args(["--exact", "cache::two_processes_at_once_leave_one_sound_file"])
+                .env(SHARED, directory.path())
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut racer in racers {
+        assert!(racer.wait().unwrap().success());
+    }
+    assert_eq!(files(directory.path()).len(), 1);
+    assert_eq!(origin(directory.path()).await, Origin::Cached);
+}
+
+#[test]
+fn limits_do_not_change_the_machine_code() {
+    let directory = tempfile::tempdir().unwrap();
+    let load = |concurrency, limits| {
+        let policy = Policy { limits, ..Policy::default() };
+        Function::load(&engine(directory.path(), concurrency), "guest", &guests::hello(), policy).unwrap().origin()
+    };
+    assert_eq!(load(4, Limits::default()), Origin::Compiled);
+    assert_eq!(load(8, Limits { memory: 1 << 20, ..Limits::default() }), Origin::Cached);
+}
