@@ -1,1 +1,181 @@
-//! Exact Shapley values of tree ensembles.
+//! Exact Shapley values of tree ensembles, per raw feature.
+//!
+//! Two games are offered. *Interventional*: an absent feature takes its value from a background row; the base value is
+//! the mean margin of the background (Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9). *Path-dependent*: at a split
+//! on an absent feature both children are taken, by the share of the training weight that went there; no background is
+//! needed (Lundberg et al. 2018, arXiv:1802.03888). All columns encoded from one raw feature are one player of the game.
+
+mod background;
+mod cohorts;
+mod edges;
+mod forest;
+mod leaf_game;
+mod quadrature;
+mod quadrature_walk;
+
+use hyaline_model::trees::{Aggregate, TreeEnsemble};
+
+use background::BinnedBackground;
+use cohorts::Cohorts;
+use forest::{DEPTH_LIMIT, Forest, PLAYERS_ON_PATH_LIMIT};
+use quadrature_walk::QuadratureWalk;
+
+/// Why an ensemble is not explained by its trees.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TreeExplainError {
+    /// The margin is not a sum over trees.
+    #[error("TreeSHAP needs margins that add up over the trees; this ensemble takes the {} of its leaves", aggregate_name(.0))]
+    NotAdditive(Aggregate),
+    /// The ensemble has no covers.
+    #[error(
+        "path-dependent TreeSHAP needs the training weight of every node, which this ensemble lacks; give a background \
+         (interventional), count covers from data, or import the native LightGBM or XGBoost file"
+    )]
+    NoCovers,
+    /// The background is empty or no whole number of rows.
+    #[error("the background has {numbers} numbers for rows of {columns} columns; give at least one whole row")]
+    Background {
+        /// Numbers given.
+        numbers: usize,
+        /// Columns of the encoded matrix.
+        columns: usize,
+    },
+    /// The map from columns to features has another length than the matrix.
+    #[error("{given} columns are mapped to features, the ensemble reads {columns}")]
+    ColumnFeatures {
+        /// Length of the map.
+        given: usize,
+        /// Columns of the encoded matrix.
+        columns: usize,
+    },
+    /// The map names a feature that does not exist.
+    #[error("column {column} is mapped to feature {feature} of {features}")]
+    NoSuchFeature {
+        /// Column of the encoded matrix.
+        column: usize,
+        /// The feature it is mapped to.
+        feature: u32,
+        /// How many features there are.
+        features: usize,
+    },
+    /// A path is longer than walks go.
+    #[error("a tree is deeper than {DEPTH_LIMIT} splits; explain it by sampling, or train with a depth limit")]
+    TooDeep,
+    /// A path tests more features than walks count.
+    #[error(
+        "a path tests {players} different features, exact values are computed for up to {PLAYERS_ON_PATH_LIMIT}; \
+         explain it by sampling, or train with a depth limit"
+    )]
+    TooManyPlayers {
+        /// Features on the longest path.
+        players: usize,
+    },
+}
+
+fn aggregate_name(aggregate: &Aggregate) -> &'static str {
+    match aggregate {
+        Aggregate::Sum => "sum",
+        Aggregate::Average => "average",
+        Aggregate::Minimum => "minimum",
+        Aggregate::Maximum => "maximum",
+    }
+}
+
+/// An ensemble prepared for explanations of one kind.
+///
+/// Unit: the ensemble's margins. For every row and output, `base_values[o] + Σ_f attributions[f, o]` is the margin.
+pub struct TreeExplainer {
+    forest: Forest,
+    base_values: Vec<f64>,
+    walk: Walk,
+}
+
+/// How trees without tables are explained.
+enum Walk {
+    Quadrature(QuadratureWalk),
+    Cohorts(Cohorts),
+}
+
+impl TreeExplainer {
+    /// Explanations against `background`, encoded rows `[rows, columns]`; `column_feature` tells the raw feature, below
+    /// `features`, behind each column. Tables take at most `budget` bytes.
+    ///
+    /// # Errors
+    /// [`TreeExplainError`] when the ensemble is not additive, the background empty, or a path too long.
+    pub fn interventional(
+        ensemble: &TreeEnsemble,
+        column_feature: &[u32],
+        features: usize,
+        background: &[f64],
+        budget: usize,
+    ) -> Result<TreeExplainer, TreeExplainError> {
+        let _ = budget;
+        let forest = Forest::new(ensemble, column_feature, features)?;
+        let columns = ensemble.columns();
+        if columns == 0 || background.is_empty() || !background.len().is_multiple_of(columns) {
+            return Err(TreeExplainError::Background { numbers: background.len(), columns });
+        }
+        let rows = background.len() / columns;
+        let mut margins = vec![0.0; rows * ensemble.outputs()];
+        ensemble.evaluate(background, &mut margins);
+        let mean = |output| margins.iter().skip(output).step_by(ensemble.outputs()).sum::<f64>() / rows as f64;
+        let base_values = (0..ensemble.outputs()).map(mean).collect();
+        let binned = BinnedBackground::new(forest.binning(), background, columns);
+        let walk = Walk::Cohorts(Cohorts::new(&forest, &forest.roots, binned));
+        Ok(TreeExplainer { forest, base_values, walk })
+    }
+
+    /// Explanations by the ensemble's own covers; `column_feature` tells the raw feature, below `features`, behind each
+    /// column. Siblings that no training row reached have equal shares. Tables take at most `budget` bytes.
+    ///
+    /// # Errors
+    /// [`TreeExplainError`] when the ensemble is not additive, has no covers, or a path is too long.
+    pub fn path_dependent(
+        ensemble: &TreeEnsemble,
+        column_feature: &[u32],
+        features: usize,
+        budget: usize,
+    ) -> Result<TreeExplainer, TreeExplainError> {
+        let _ = budget;
+        let forest = Forest::new(ensemble, column_feature, features)?;
+        if ensemble.parts().covers.is_none() {
+            return Err(TreeExplainError::NoCovers);
+        }
+        let base_values = forest.expected();
+        let walk = Walk::Quadrature(QuadratureWalk::new(&forest, &forest.roots));
+        Ok(TreeExplainer { forest, base_values, walk })
+    }
+
+    /// `[outputs]`: the expected margin when every feature is absent.
+    pub fn base_values(&self) -> &[f64] {
+        &self.base_values
+    }
+
+    /// Bytes that the prepared tables take.
+    pub fn table_bytes(&self) -> usize {
+        match &self.walk {
+            Walk::Quadrature(walk) => walk.bytes(),
+            Walk::Cohorts(walk) => walk.bytes(),
+        }
+    }
+
+    /// Writes `attributions`, `[rows, features, outputs]`, of the encoded rows `[rows, columns]`. A row's values have the
+    /// same bits in every batch.
+    ///
+    /// # Panics
+    /// If `encoded` and `attributions` are not of the same number of rows.
+    pub fn explain(&self, encoded: &[f64], attributions: &mut [f64]) {
+        let columns = self.forest.ensemble().columns();
+        let width = self.forest.players * self.forest.outputs();
+        assert_eq!(encoded.len() * width, attributions.len() * columns, "as many rows as attributions");
+        let mut bins = vec![0; self.forest.binning().bins()];
+        attributions.fill(0.0);
+        for (row, attributions) in encoded.chunks_exact(columns).zip(attributions.chunks_exact_mut(width)) {
+            self.forest.binning().translate(row, &mut bins, 1, 0);
+            match &self.walk {
+                Walk::Quadrature(walk) => walk.explain(&bins, attributions),
+                Walk::Cohorts(walk) => walk.explain(&bins, attributions),
+            }
+        }
+    }
+}
