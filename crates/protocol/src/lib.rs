@@ -1,1 +1,38 @@
-//! hyaline-protocol
+//! Bytes ⇄ answers: every request format a function understands, and the router between them. No transport.
+//!
+//! [`Function::from_image`] makes a function of a model image; [`respond`] answers a request to it. Both are pure: the
+//! same image and the same request give the same bytes on every host.
+//!
+//! | module | speaks |
+//! |---|---|
+//! | [`rows`] | objects, lists, `instances`, `dataframe_split`, CSV → checked rows |
+//! | `native` | `/predict`, `/explain` |
+//! | `v1` | KServe V1 |
+//! | `v2` | Open Inference Protocol V2, JSON and binary tensors |
+//! | `mlflow` | `/ping`, `/invocations` of MLflow and SageMaker containers |
+//! | `documents` | JSON Schema of a row, OpenAPI of the function, the page |
+
+#![forbid(unsafe_code)]
+
+mod card;
+mod digest;
+mod documents;
+mod function;
+mod http;
+mod json;
+mod media;
+mod mlflow;
+mod native;
+mod options;
+mod path;
+mod refusal;
+mod render;
+mod router;
+pub mod rows;
+mod v1;
+mod v2;
+
+pub use function::{Function, FunctionError};
+pub use http::{Body, Request, Response};
+pub use refusal::{Place, Refusal};
+pub use router::respond;

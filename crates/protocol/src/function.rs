@@ -1,0 +1,162 @@
+//! A loaded function: the model, its explainer, and every document about it that does not change.
+
+use hyaline_explain::{ExplainError, Explainer, Explanations, Request as ExplainRequest, Settings};
+use hyaline_model::{ImageError, Model, Predictions};
+
+use crate::card::Card;
+use crate::documents::Documents;
+use crate::rows::{Rows, RowsBuilder, Vocabulary};
+use crate::{Refusal, digest};
+
+/// Most attributions in one answer (rows × features × outputs): 32 MiB of numbers before they are written as text.
+const ATTRIBUTION_LIMIT: usize = 1 << 20;
+
+/// Why bytes are no function.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    /// The model image is refused.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The explainer cannot be prepared.
+    #[error(transparent)]
+    Explainer(#[from] ExplainError),
+}
+
+/// Everything one function answers with. Nothing in it changes after it is made.
+#[derive(Debug)]
+pub struct Function {
+    model: Model,
+    explainer: Explainer,
+    vocabulary: Vocabulary,
+    model_digest: String,
+    background_digest: Option<String>,
+    documents: Documents,
+}
+
+impl Function {
+    /// Reads a model image and prepares its explainer.
+    ///
+    /// # Errors
+    /// [`FunctionError`] with what is wrong with the image.
+    pub fn from_image(image: &[u8]) -> Result<Function, FunctionError> {
+        let model = Model::from_image(image)?;
+        let explainer = Explainer::new(&model, &Settings::default())?;
+        Ok(Function::new(model, explainer))
+    }
+
+    /// A function of a checked model. The digests in its answers are those of the model's card; where the card has none,
+    /// those of the model image and of the background rows in it.
+    pub fn new(model: Model, explainer: Explainer) -> Function {
+        let card = Card::read(&model.parts().card);
+        let model_digest = card
+            .model_digest
+            .clone()
+            .unwrap_or_else(|| digest::sha256(&model.to_image()));
+        let background_digest = model.parts().background.as_ref().map(|background| {
+            let own = || {
+                digest::sha256(&borsh::to_vec(background).expect("writing to memory cannot fail"))
+            };
+            card.background_digest.clone().unwrap_or_else(own)
+        });
+        Function {
+            vocabulary: Vocabulary::new(&model),
+            documents: Documents::new(&model, &card),
+            model,
+            explainer,
+            model_digest,
+            background_digest,
+        }
+    }
+
+    /// Predicts and explains the example row, so that everything that is built on first use is built.
+    ///
+    /// # Errors
+    /// When the model cannot answer its own example.
+    pub fn warm_up(&self) -> Result<(), Refusal> {
+        let example = Rows::trusted(self.model.example());
+        self.predict(&example)?;
+        match self.explain(&example, ExplainRequest::default()) {
+            Err(refusal) if !refusal.is_unsupported() => Err(refusal),
+            _ => Ok(()),
+        }
+    }
+
+    /// Name in routes and protocols.
+    pub fn name(&self) -> &str {
+        &self.model.parts().name
+    }
+
+    /// Version text.
+    pub fn version(&self) -> &str {
+        &self.model.parts().version
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The explainer.
+    pub fn explainer(&self) -> &Explainer {
+        &self.explainer
+    }
+
+    /// The card, JSON.
+    pub fn card(&self) -> &str {
+        &self.model.parts().card
+    }
+
+    /// Digest of the model, `sha256:…`.
+    pub fn model_digest(&self) -> &str {
+        &self.model_digest
+    }
+
+    /// Digest of the background rows, `sha256:…`; `None` without a background.
+    pub fn background_digest(&self) -> Option<&str> {
+        self.background_digest.as_deref()
+    }
+
+    pub(crate) fn documents(&self) -> &Documents {
+        &self.documents
+    }
+
+    /// Starts a batch of `rows` rows.
+    ///
+    /// # Errors
+    /// When one request may not have so many.
+    pub fn rows(&self, rows: usize) -> Result<RowsBuilder<'_>, Refusal> {
+        RowsBuilder::new(&self.model, &self.vocabulary, rows)
+    }
+
+    /// Predicts every row.
+    ///
+    /// # Errors
+    /// When an operator of the model refuses a value.
+    pub fn predict(&self, rows: &Rows) -> Result<Predictions, Refusal> {
+        self.model
+            .predict(rows.batch())
+            .map_err(|error| Refusal::bad_request(error.to_string()))
+    }
+
+    /// Explains every row.
+    ///
+    /// # Errors
+    /// When the model has no such explanation, refuses a value, or the answer would be too long.
+    pub fn explain(&self, rows: &Rows, request: ExplainRequest) -> Result<Explanations, Refusal> {
+        let features = self.model.schema().len();
+        let outputs = self.model.labels().len().max(1);
+        let most = (ATTRIBUTION_LIMIT / features / outputs).max(1);
+        if rows.batch().rows() > most {
+            return Err(Refusal::too_much(format!(
+                "{} rows to explain; this function explains at most {most} in one request",
+                rows.batch().rows()
+            )));
+        }
+        self.explainer
+            .explain(&self.model, rows.batch(), request)
+            .map_err(|error| match error {
+                ExplainError::Unsupported(text) => Refusal::unsupported(text),
+                other => Refusal::bad_request(other.to_string()),
+            })
+    }
+}

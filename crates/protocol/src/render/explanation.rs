@@ -1,0 +1,163 @@
+//! Explanations.
+
+use std::borrow::Cow;
+
+use hyaline_explain::{Explanations, OutputSpace};
+use hyaline_model::Model;
+
+use super::{margin_names, output_names};
+use crate::Function;
+use crate::json::JsonWriter;
+use crate::options::{method_name, space_name};
+use crate::rows::{Rows, Seen};
+
+/// `"explanations": [{…}, …]`, one object per row.
+pub(crate) fn write_explanations(
+    json: &mut JsonWriter,
+    function: &Function,
+    rows: &Rows,
+    explanations: &Explanations,
+    top: Option<usize>,
+) {
+    json.key("explanations").begin_array();
+    for row in 0..explanations.rows {
+        write_explanation(json, function, rows, explanations, row, top);
+    }
+    json.end_array();
+}
+
+/// One explanation. It can be re-computed from itself and the model: it names method, unit, background and model, and
+/// holds every value it explains.
+///
+/// With one output, `base_value`, `prediction`, `residual` and each `attribution` are numbers and `output` names what
+/// they speak about; with several, each is an object by output name. `top` keeps the attributions of largest magnitude
+/// (summed over outputs), largest first, and adds the sum of the rest as `other`.
+pub(crate) fn write_explanation(
+    json: &mut JsonWriter,
+    function: &Function,
+    rows: &Rows,
+    explanations: &Explanations,
+    row: usize,
+    top: Option<usize>,
+) {
+    let model = function.model();
+    let outputs = explanations.outputs;
+    let names = explained_names(model, explanations);
+    let per_output = |json: &mut JsonWriter, key: &str, values: &[f64]| {
+        json.key(key);
+        match values {
+            &[value] => {
+                json.number(value);
+            }
+            values => {
+                json.begin_object();
+                for (name, &value) in names.iter().zip(values) {
+                    json.key(name).number(value);
+                }
+                json.end_object();
+            }
+        }
+    };
+
+    json.begin_object();
+    json.key("method").text(method_name(explanations.method));
+    json.key("exact").boolean(explanations.exact);
+    json.key("space").text(space_name(explanations.space));
+    if let [name] = names.as_slice() {
+        json.key("output").text(name);
+    }
+    per_output(json, "base_value", &explanations.base_values);
+    per_output(
+        json,
+        "prediction",
+        &explanations.predictions[row * outputs..][..outputs],
+    );
+
+    let attributions = &explanations.attributions[row * explanations.features * outputs..]
+        [..explanations.features * outputs];
+    let order = largest_first(attributions, outputs, top);
+    json.key("attributions").begin_array();
+    for &feature in &order {
+        json.begin_object();
+        json.key("feature")
+            .text(&model.schema().features()[feature].name);
+        json.key("value");
+        write_seen(json, rows.seen(model, row, feature));
+        per_output(
+            json,
+            "attribution",
+            &attributions[feature * outputs..][..outputs],
+        );
+        json.end_object();
+    }
+    json.end_array();
+    if order.len() < explanations.features {
+        let mut rest = vec![0.0; outputs];
+        for feature in (0..explanations.features).filter(|feature| !order.contains(feature)) {
+            for (sum, value) in rest.iter_mut().zip(&attributions[feature * outputs..]) {
+                *sum += value;
+            }
+        }
+        json.key("other").begin_object();
+        json.key("features")
+            .integer((explanations.features - order.len()) as u64);
+        per_output(json, "attribution", &rest);
+        json.end_object();
+    }
+
+    per_output(
+        json,
+        "residual",
+        &explanations.residuals[row * outputs..][..outputs],
+    );
+    json.key("evaluations")
+        .integer(explanations.evaluations / explanations.rows as u64);
+    json.key("seed").null();
+    json.key("background");
+    match function.background_digest() {
+        Some(digest) => json.text(digest),
+        None => json.null(),
+    };
+    json.key("model").text(function.model_digest());
+    json.end_object();
+}
+
+/// What the outputs of an explanation are called.
+pub(super) fn explained_names<'m>(
+    model: &'m Model,
+    explanations: &Explanations,
+) -> Vec<Cow<'m, str>> {
+    let names = output_names(model);
+    match explanations.outputs {
+        // A binary classifier is explained by its positive class.
+        1 if names.len() == 2 => vec![names[model.parts().positive as usize].clone()],
+        count if count == names.len() => names,
+        count if explanations.space == OutputSpace::Margin => margin_names(model, count),
+        count => (0..count).map(|at| Cow::Owned(at.to_string())).collect(),
+    }
+}
+
+/// The features to show: all in schema order, or the `top` by magnitude. Equal magnitudes keep the schema's order.
+fn largest_first(attributions: &[f64], outputs: usize, top: Option<usize>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..attributions.len() / outputs).collect();
+    if let Some(top) = top {
+        let magnitude = |feature: usize| {
+            attributions[feature * outputs..][..outputs]
+                .iter()
+                .map(|value| value.abs())
+                .sum::<f64>()
+        };
+        order.sort_by(|&a, &b| magnitude(b).total_cmp(&magnitude(a)));
+        order.truncate(top);
+    }
+    order
+}
+
+fn write_seen(json: &mut JsonWriter, seen: Seen<'_>) {
+    match seen {
+        Seen::Missing => json.null(),
+        Seen::Bool(value) => json.boolean(value),
+        Seen::Number(value) => json.number(value),
+        Seen::Text(text) => json.text(text),
+    };
+}
