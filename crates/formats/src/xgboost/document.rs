@@ -132,7 +132,7 @@ pub(super) struct TreeParam {
     pub(super) size_leaf_vector: Option<String>,
 }
 
-/// A list of numbers; booleans are 0 and 1.
+/// A list of numbers; booleans are 0 and 1, null is NaN.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Numbers(pub(super) Vec<f64>);
 
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for Numbers {
     }
 }
 
-/// One number or boolean.
+/// One number or boolean; null is NaN.
 struct Number(f64);
 
 impl<'de> Deserialize<'de> for Number {
@@ -169,6 +169,9 @@ impl<'de> Deserialize<'de> for Number {
             }
             fn visit_bool<E: de::Error>(self, value: bool) -> Result<Number, E> {
                 Ok(Number(f64::from(u8::from(value))))
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Number, E> {
+                Ok(Number(f64::NAN))
             }
             fn visit_i64<E: de::Error>(self, value: i64) -> Result<Number, E> {
                 Ok(Number(value as f64))

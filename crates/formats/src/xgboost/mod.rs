@@ -10,6 +10,8 @@ mod objective;
 mod tree;
 mod ubjson;
 
+use std::borrow::Cow;
+
 use hyaline_model::graph::Linear;
 use hyaline_model::trees::Aggregate;
 use hyaline_model::{Categories, ElementType, Feature, FeatureKind, Missing, Unseen};
@@ -46,7 +48,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Booster, ImportError> {
         matches!(rest.trim_ascii_start().first(), None | Some(b'"' | b'}'))
     });
     let document: Document = if json {
-        serde_json::from_slice(bytes).map_err(|error| ImportError::invalid(format!("{FORMAT} (JSON)"), error.to_string()))?
+        let bytes = with_standard_numbers(bytes);
+        serde_json::from_slice(&bytes).map_err(|error| ImportError::invalid(format!("{FORMAT} (JSON)"), error.to_string()))?
     } else {
         ubjson::from_slice(bytes).map_err(|error| ImportError::invalid(format!("{FORMAT} (UBJSON)"), error.to_string()))?
     };
@@ -124,6 +127,43 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Booster, ImportError> {
         task: behaviour.task,
         notes,
     })
+}
+
+/// The text with XGBoost's `NaN` and `Infinity`, which JSON does not have, as `null` and `1e99` (an infinity in f32).
+fn with_standard_numbers(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut standard = Vec::new();
+    let mut copied = 0;
+    let mut at = 0;
+    let mut in_string = false;
+    while at < text.len() {
+        let word: Option<(&[u8], &[u8])> = match text[at] {
+            b'\\' if in_string => {
+                at += 1;
+                None
+            }
+            b'"' => {
+                in_string = !in_string;
+                None
+            }
+            b'N' if !in_string => Some((b"NaN", b"null")),
+            b'I' if !in_string => Some((b"Infinity", b"1e99")),
+            _ => None,
+        };
+        match word {
+            Some((written, meant)) if text[at..].starts_with(written) => {
+                standard.extend_from_slice(&text[copied..at]);
+                standard.extend_from_slice(meant);
+                at += written.len();
+                copied = at;
+            }
+            _ => at += 1,
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    standard.extend_from_slice(&text[copied..]);
+    Cow::Owned(standard)
 }
 
 /// How many outputs the model's arrays can speak about.
@@ -284,7 +324,7 @@ fn trees_until(model: &Model, best: u64, outputs: u32, trees: usize) -> Result<u
     }
 }
 
-/// `gblinear`.
+/// `gblinear`. Like the library, every output starts at the first output's base score.
 fn linear(model: &Model, width: u32, base: Vec<f64>) -> Result<Estimator, ImportError> {
     let Numbers(weights) = model.weights.as_ref().ok_or_else(|| invalid("gradient_booster", "gblinear without weights"))?;
     let (columns, outputs) = (width as usize, base.len());
@@ -295,6 +335,6 @@ fn linear(model: &Model, width: u32, base: Vec<f64>) -> Result<Estimator, Import
     let coefficient = |feature: usize, output: usize| single(weights[feature * outputs + output]);
     let rows = (0..outputs).flat_map(|output| (0..columns).map(move |feature| (feature, output)));
     let coefficients = rows.map(|(feature, output)| coefficient(feature, output)).collect();
-    let intercept = base.iter().enumerate().map(|(output, base)| base + coefficient(columns, output)).collect();
+    let intercept = (0..outputs).map(|output| base[0] + coefficient(columns, output)).collect();
     Ok(Estimator::Linear(Linear::new(width, coefficients, intercept).map_err(|reason| invalid("gblinear", reason))?))
 }

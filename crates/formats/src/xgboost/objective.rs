@@ -33,7 +33,7 @@ impl Objective {
             }
             "reg:logistic" => (logistic, Task::Regression, BaseUnit::Probability),
             "binary:logistic" => (logistic, binary, BaseUnit::Probability),
-            "binary:logitraw" => (Transform::Identity, binary, BaseUnit::Probability),
+            "binary:logitraw" => (Transform::Identity, binary, BaseUnit::Margin),
             "binary:hinge" => (Transform::Identity, binary, BaseUnit::Margin),
             "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox" | "survival:aft" => {
                 (Transform::Exponential, Task::Regression, BaseUnit::Mean)
