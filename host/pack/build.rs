@@ -44,6 +44,8 @@ fn build() -> Fallible<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/contract.rs");
 
+    println!("cargo:rustc-env=HYALINE_WASMTIME_VERSION={}", wasmtime_version(&workspace)?);
+
     let out = PathBuf::from(env::var("OUT_DIR")?);
     for engine in ENGINES {
         let variable = format!("HYALINE_ENGINE_{}", engine.to_uppercase());
@@ -64,6 +66,14 @@ fn workspace() -> Fallible<PathBuf> {
     let package = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let root = package.ancestors().nth(2).ok_or("hyaline-pack has left its place in the workspace, host/pack")?;
     Ok(root.to_owned())
+}
+
+/// The version that takes the snapshots, for the card.
+fn wasmtime_version(workspace: &Path) -> Fallible<String> {
+    let lock = fs::read_to_string(workspace.join("Cargo.lock"))?;
+    let mut lines = lock.lines().skip_while(|line| *line != "name = \"wasmtime\"").skip(1);
+    let version = lines.next().and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+    Ok(version.ok_or("Cargo.lock names no version of wasmtime")?.to_owned())
 }
 
 /// Compiles an engine and returns the path of its core module.

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 
 use crate::answers::{Answers, Float};
 use crate::json;
-use crate::sandbox::typed;
 
 /// A row by feature name; a missing value is `null`.
 pub type Row = Map<String, Value>;
@@ -183,7 +182,7 @@ pub(crate) fn row<'a>(model: &Model, batch: &Batch, row: usize, text: impl Fn(us
 
 /// Why rows cannot be asked through the typed door.
 #[derive(Debug, thiserror::Error)]
-#[error("feature `{feature}` of golden row {row} is {value}, which is no {kind}")]
+#[error("row {row}, feature `{feature}`: {value} is no {kind}")]
 pub struct RowError {
     feature: String,
     row: usize,
@@ -191,8 +190,20 @@ pub struct RowError {
     kind: String,
 }
 
-/// `rows` as the columns of the typed door, by the card's features.
-pub(crate) fn columns(features: &[FeatureCard], rows: &[Row]) -> Result<Vec<typed::Column>, RowError> {
+/// The values of one feature, one per row: what a `column` of the typed door holds.
+#[derive(Clone, Debug)]
+pub enum Cells {
+    /// Numbers, whole numbers, and booleans as 0 or 1; NaN is missing.
+    Numbers(Vec<f64>),
+    /// Categories.
+    Texts(Vec<Option<String>>),
+}
+
+/// `rows` as columns, in the order of `features`. A feature that a row does not have is missing.
+///
+/// # Errors
+/// [`RowError`] when a value is of another type than its feature.
+pub fn columns(features: &[FeatureCard], rows: &[Row]) -> Result<Vec<Cells>, RowError> {
     let column = |feature: &FeatureCard| {
         let cells = rows.iter().enumerate().map(|(index, row)| (index, row.get(&feature.name).unwrap_or(&Value::Null)));
         let refused = |(row, value): (usize, &Value)| RowError {
@@ -207,14 +218,14 @@ pub(crate) fn columns(features: &[FeatureCard], rows: &[Row]) -> Result<Vec<type
                 Value::String(text) => Ok(Some(text.clone())),
                 _ => Err(refused((index, value))),
             };
-            Ok(typed::Column::Texts(cells.map(text).collect::<Result<_, _>>()?))
+            Ok(Cells::Texts(cells.map(text).collect::<Result<_, _>>()?))
         } else {
             let number = |(index, value): (usize, &Value)| match value {
                 Value::Null => Ok(f64::NAN),
                 Value::Bool(value) => Ok(f64::from(u8::from(*value))),
                 value => value.as_f64().ok_or_else(|| refused((index, value))),
             };
-            Ok(typed::Column::Numbers(cells.map(number).collect::<Result<_, _>>()?))
+            Ok(Cells::Numbers(cells.map(number).collect::<Result<_, _>>()?))
         }
     };
     features.iter().map(column).collect()

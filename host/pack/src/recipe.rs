@@ -53,8 +53,6 @@ pub struct Function {
 pub struct Source {
     /// The model file; relative paths start at the recipe's folder.
     pub path: PathBuf,
-    /// `onnx`, `lightgbm`, `xgboost`; told from the content when absent.
-    pub format: Option<String>,
     /// The label that explanations of a binary classifier speak about; the second label when absent.
     pub positive: Option<String>,
 }

@@ -3,6 +3,8 @@
 use wasm_encoder::{ComponentSection, CustomSection};
 use wasmparser::{Parser, Payload};
 
+use crate::card::Card;
+
 /// Name of the custom section that holds the card.
 pub const SECTION: &str = "hyaline:card";
 
@@ -54,7 +56,15 @@ pub fn card_bytes(component: &[u8]) -> Result<&[u8], StampError> {
     }
 }
 
-/// The component's core linear memories at instantiation, in bytes, and its size without custom sections of debuggers.
+/// The card of `component`.
+///
+/// # Errors
+/// [`StampError`] when there is none, or it is not what `pack` writes.
+pub fn read_card(component: &[u8]) -> Result<Card, StampError> {
+    serde_json::from_slice(card_bytes(component)?).map_err(StampError::Invalid)
+}
+
+/// The component's linear memories at instantiation, in bytes.
 pub(crate) fn memory_bytes(component: &[u8]) -> Result<u64, wasmparser::BinaryReaderError> {
     let mut bytes = 0;
     for payload in Parser::new(0).parse_all(component) {

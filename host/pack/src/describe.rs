@@ -1,0 +1,223 @@
+//! An imported model + recipe + reference rows → the parts of the packed model.
+
+use hyaline_formats::Imported;
+use hyaline_model::{Batch, Categories, Feature, FeatureKind, Head, Model, ModelParts, Schema, SchemaError, Symbols};
+use serde_json::Value;
+
+use crate::card;
+use crate::recipe::{FeatureNote, Kind, Recipe};
+use crate::reference::{Reference, ReferenceError, evenly_spaced};
+
+/// Why recipe, data and model do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum DescribeError {
+    /// The data does not fit the model.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// The recipe's features make no schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A note about no feature.
+    #[error("the recipe describes a feature `{name}`, which the model does not take; it takes {features}")]
+    NoFeature {
+        /// Name in the recipe.
+        name: String,
+        /// The model's features.
+        features: String,
+    },
+    /// Text where the model computes, or the reverse.
+    #[error("the recipe calls the feature `{feature}` a {wanted}, but the model takes it as a {found}")]
+    Kind {
+        /// The feature.
+        feature: String,
+        /// Kind in the recipe.
+        wanted: &'static str,
+        /// Kind in the model.
+        found: &'static str,
+    },
+    /// A category that no part of the model mentions.
+    #[error("the recipe lists the category `{category}` of `{feature}`, which the model does not know; it knows {known}")]
+    Category {
+        /// The feature.
+        feature: String,
+        /// The category.
+        category: String,
+        /// The model's categories.
+        known: String,
+    },
+    /// No such class.
+    #[error("`{positive}` is no label of the model; its labels are {labels}")]
+    Positive {
+        /// Label in the recipe.
+        positive: String,
+        /// The model's labels.
+        labels: String,
+    },
+    /// A positive class for a model without classes.
+    #[error("the recipe names the positive label `{0}`, but the model predicts numbers: remove `positive`")]
+    NoClasses(String),
+}
+
+/// Completes an imported model by what recipe and data say: name, features, positive class, background.
+pub(crate) fn describe(
+    imported: Imported,
+    recipe: &Recipe,
+    reference: Option<&Reference>,
+) -> Result<ModelParts, DescribeError> {
+    let schema = schema(&imported.schema, &imported.symbols, recipe, reference)?;
+    let background = match (reference, &recipe.data) {
+        (Some(reference), Some(data)) => {
+            let rows = reference.batch(&schema, &imported.symbols)?;
+            Some(rows.select(&evenly_spaced(rows.rows(), data.background)))
+        }
+        _ => None,
+    };
+    Ok(ModelParts {
+        name: recipe.function.name.clone(),
+        version: recipe.function.version.clone().unwrap_or_else(|| "1".to_owned()),
+        positive: match &recipe.model.positive {
+            Some(positive) => position(&imported.head, positive)?,
+            None => 1,
+        },
+        schema,
+        symbols: imported.symbols,
+        graph: imported.graph,
+        head: imported.head,
+        core: imported.core,
+        background,
+        card: String::new(),
+    })
+}
+
+fn schema(
+    imported: &Schema,
+    symbols: &Symbols,
+    recipe: &Recipe,
+    reference: Option<&Reference>,
+) -> Result<Schema, DescribeError> {
+    if let Some(name) = recipe.features.keys().find(|name| imported.position(name).is_none()) {
+        let features = quoted(imported.features().iter().map(|feature| feature.name.as_str()));
+        return Err(DescribeError::NoFeature { name: name.clone(), features });
+    }
+    let mut features = imported.features().to_vec();
+    for feature in &mut features {
+        let note = recipe.features.get(&feature.name);
+        if let Some(note) = note {
+            annotate(feature, note)?;
+        }
+        if let FeatureKind::Category(categories) = &mut feature.kind {
+            let wanted = note.and_then(|note| note.categories.as_ref());
+            complete(&feature.name, categories, symbols, wanted, reference)?;
+        }
+        if let Some(reference) = reference {
+            reference.describe(feature)?;
+        }
+    }
+    Ok(Schema::new(features)?)
+}
+
+fn annotate(feature: &mut Feature, note: &FeatureNote) -> Result<(), DescribeError> {
+    feature.description = match (&*note.description, &note.unit) {
+        (description, None) => description.to_owned(),
+        ("", Some(unit)) => unit.clone(),
+        (description, Some(unit)) => format!("{description} ({unit})"),
+    };
+    let kind = match (note.kind, &feature.kind) {
+        (None, _) | (Some(Kind::Category), FeatureKind::Category(_)) => return Ok(()),
+        (Some(wanted), FeatureKind::Category(_)) => return Err(clash(feature, wanted)),
+        (Some(Kind::Category), _) => return Err(clash(feature, Kind::Category)),
+        (Some(Kind::Number), _) => FeatureKind::Number,
+        (Some(Kind::Integer), _) => FeatureKind::Integer,
+        (Some(Kind::Boolean), _) => FeatureKind::Boolean,
+    };
+    feature.kind = kind;
+    Ok(())
+}
+
+fn clash(feature: &Feature, wanted: Kind) -> DescribeError {
+    let wanted = match wanted {
+        Kind::Number => "number",
+        Kind::Integer => "integer",
+        Kind::Boolean => "boolean",
+        Kind::Category => "category",
+    };
+    let found = match feature.kind {
+        FeatureKind::Category(_) => "category",
+        _ => "number",
+    };
+    DescribeError::Kind { feature: feature.name.clone(), wanted, found }
+}
+
+/// The values of a category: the recipe's, else the model's own, else those of the reference rows that the model knows.
+fn complete(
+    feature: &str,
+    categories: &mut Categories,
+    symbols: &Symbols,
+    wanted: Option<&Vec<String>>,
+    reference: Option<&Reference>,
+) -> Result<(), DescribeError> {
+    let known = |text: &String| symbols.symbol(text).index().is_some();
+    match (wanted, reference) {
+        (Some(wanted), _) => {
+            let unknown =
+                |text: &&String| !known(text) || !(categories.values.is_empty() || categories.values.contains(*text));
+            if let Some(category) = wanted.iter().find(unknown) {
+                let known = quoted(categories.values.iter().map(String::as_str));
+                return Err(DescribeError::Category { feature: feature.to_owned(), category: category.clone(), known });
+            }
+            categories.values.clone_from(wanted);
+        }
+        (None, Some(reference)) if categories.values.is_empty() => {
+            categories.values = reference.texts(feature)?;
+            categories.values.retain(known);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn position(head: &Head, positive: &str) -> Result<u32, DescribeError> {
+    let Head::Classification { labels, .. } = head else {
+        return Err(DescribeError::NoClasses(positive.to_owned()));
+    };
+    let texts: Vec<String> = labels.iter().map(|label| text(&card::label(label))).collect();
+    match texts.iter().position(|label| label == positive) {
+        Some(position) => Ok(position as u32),
+        None => Err(DescribeError::Positive {
+            positive: positive.to_owned(),
+            labels: quoted(texts.iter().map(String::as_str)),
+        }),
+    }
+}
+
+/// A label without the quotes of JSON.
+fn text(label: &Value) -> String {
+    label.as_str().map_or_else(|| label.to_string(), str::to_owned)
+}
+
+fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Golden rows: evenly spaced reference rows, or the model's example row when there is no data. The batch and the rows
+/// by name hold the same values.
+pub(crate) fn golden_rows(
+    model: &Model,
+    recipe: &Recipe,
+    reference: Option<&Reference>,
+) -> Result<(Batch, Vec<card::Row>), ReferenceError> {
+    let (Some(reference), Some(data)) = (reference, &recipe.data) else {
+        let example = model.example();
+        let row = card::row(model, &example, 0, |_| None);
+        return Ok((example, vec![row]));
+    };
+    let chosen = evenly_spaced(reference.rows(), data.golden.max(1));
+    let batch = reference.batch(model.schema(), model.symbols())?.select(&chosen);
+    let features = model.schema().features();
+    let rows = chosen
+        .iter()
+        .enumerate()
+        .map(|(row, &line)| card::row(model, &batch, row, |position| reference.cell(line, &features[position].name)))
+        .collect();
+    Ok((batch, rows))
+}

@@ -1,0 +1,72 @@
+//! The model file → model parts, with the names that recipe and data give where the file has none of its own.
+
+use hyaline_formats::{ImportError, ImportOptions, Imported};
+use hyaline_model::{Head, Label};
+
+use crate::recipe::Recipe;
+
+/// Imports `model`. `columns` are the columns of the reference data without the target.
+///
+/// The model's own feature names count where the data has a column for each of them; else the model's features take the
+/// names of the columns, in order, provided that there are as many.
+///
+/// # Errors
+/// [`ImportError`] of the importer, or when model and data have nothing to do with each other.
+pub(crate) fn import(recipe: &Recipe, model: &[u8], columns: Option<&[String]>) -> Result<Imported, ImportError> {
+    let mut plain = hyaline_formats::import(model, &ImportOptions::default())?;
+    let mut notes = Vec::new();
+    let options = ImportOptions {
+        feature_names: match columns {
+            Some(columns) => feature_names(&plain, columns, &mut notes)?,
+            None => Vec::new(),
+        },
+        labels: recipe.output.labels.clone().filter(|labels| renames(&plain.head, labels)).unwrap_or_default(),
+        target_names: match (&plain.head, &recipe.output.target) {
+            (Head::Regression { targets, .. }, Some(target)) if targets.len() == 1 => vec![target.clone()],
+            _ => Vec::new(),
+        },
+    };
+    if options != ImportOptions::default() {
+        plain = hyaline_formats::import(model, &options)?;
+    }
+    plain.notes.append(&mut notes);
+    Ok(plain)
+}
+
+/// The names to give the model's features; none when its own are good.
+fn feature_names(plain: &Imported, columns: &[String], notes: &mut Vec<String>) -> Result<Vec<String>, ImportError> {
+    let features = plain.schema.features();
+    let Some(unknown) = features.iter().find(|feature| !columns.contains(&feature.name)) else {
+        return Ok(Vec::new());
+    };
+    if columns.len() != features.len() {
+        return Err(ImportError::invalid(
+            "reference data",
+            format!(
+                "no column `{}` for the model's feature of that name, and {} columns besides the target cannot stand \
+                 for {} features by position; name the columns like the features",
+                unknown.name,
+                columns.len(),
+                features.len()
+            ),
+        ));
+    }
+    notes.push(format!(
+        "the model's {} features take the names of the reference data's columns, in order (`{}` is `{}`, …)",
+        features.len(),
+        features[0].name,
+        columns[0]
+    ));
+    Ok(columns.to_vec())
+}
+
+/// Whether `names` say something that the model's labels do not.
+fn renames(head: &Head, names: &[String]) -> bool {
+    match head {
+        Head::Regression { .. } => true,
+        Head::Classification { labels, .. } => {
+            let same = |(label, name): (&Label, &String)| matches!(label, Label::Text(text) if text == name);
+            labels.len() != names.len() || !labels.iter().zip(names).all(same)
+        }
+    }
+}

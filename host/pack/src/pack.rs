@@ -1,0 +1,227 @@
+//! The way from a recipe to a component.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hyaline_explain::{ExplainError, Explainer, Method, Settings};
+use hyaline_formats::ImportError;
+use hyaline_model::{Core, ImageError, Model, ModelParts};
+
+use crate::answers::method_name;
+use crate::card::{self, Card, ExplainerCard, Golden};
+use crate::describe::{DescribeError, describe, golden_rows};
+use crate::digest::sha256;
+use crate::engine::{Engine, TABULAR};
+use crate::import::import;
+use crate::proof::{ProofError, golden, prove};
+use crate::recipe::Recipe;
+use crate::reference::{Reference, ReferenceError};
+use crate::report::{Report, Step, Steps};
+use crate::sandbox::{Cause, Sandbox};
+use crate::snapshot::{self, SnapshotError};
+use crate::stamp::{memory_bytes, stamp};
+
+/// The files a recipe names.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The model file.
+    pub model: Vec<u8>,
+    /// The reference data, CSV with a header.
+    pub reference: Option<Vec<u8>>,
+}
+
+/// A file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {} cannot be read", .path.display())]
+pub struct InputError {
+    what: &'static str,
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Inputs {
+    /// Reads the files of `recipe`.
+    ///
+    /// # Errors
+    /// [`InputError`] naming the file.
+    pub fn read(recipe: &Recipe) -> Result<Inputs, InputError> {
+        let read = |what, path: &Path| {
+            std::fs::read(path).map_err(|source| InputError { what, path: path.to_owned(), source })
+        };
+        Ok(Inputs {
+            model: read("the model", &recipe.model.path)?,
+            reference: recipe.data.as_ref().map(|data| read("the reference data", &data.path)).transpose()?,
+        })
+    }
+}
+
+/// A packed function.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// The component: what is deployed.
+    pub component: Vec<u8>,
+    /// Its card.
+    pub card: Card,
+    /// How it came about.
+    pub report: Report,
+}
+
+/// Why nothing was packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The model file is refused.
+    #[error("the model cannot be packed")]
+    Import(#[source] ImportError),
+    /// The reference data is refused.
+    #[error("the reference data cannot be used")]
+    Reference(#[source] ReferenceError),
+    /// Recipe, data and model do not fit.
+    #[error("recipe, data and model do not fit each other")]
+    Describe(#[source] DescribeError),
+    /// The parts make no model.
+    #[error("the function cannot be made")]
+    Model(#[source] ImageError),
+    /// The model has no such explainer.
+    #[error("the explainer cannot be prepared")]
+    Explainer(#[source] ExplainError),
+    /// The engine cannot run the model.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The sandbox does not start.
+    #[error("the sandbox cannot be started")]
+    Sandbox(#[source] Cause),
+    /// The answers differ.
+    #[error("the proof failed")]
+    Proof(#[source] ProofError),
+    /// The snapshot is no component.
+    #[error("the packed component is damaged")]
+    Damaged(#[source] Cause),
+}
+
+/// Packs a model. Equal recipes and inputs give equal bytes. `announce` is told each step as it begins.
+///
+/// # Errors
+/// [`PackError`] when anything is refused, or the packed function would answer otherwise than the model does.
+pub fn pack(recipe: &Recipe, inputs: &Inputs, announce: &mut dyn FnMut(Step)) -> Result<Packed, PackError> {
+    let mut steps = Steps::new(announce);
+    steps.begin(Step::Import);
+    let target = recipe.data.as_ref().and_then(|data| data.target.as_deref());
+    let reference = inputs.reference.as_deref().map(Reference::parse).transpose().map_err(PackError::Reference)?;
+    let names = reference.as_ref().map(|reference| reference.feature_names(target)).transpose();
+    let names = names.map_err(PackError::Reference)?;
+    let mut imported = import(recipe, &inputs.model, names.as_deref()).map_err(PackError::Import)?;
+    let notes = std::mem::take(&mut imported.notes);
+
+    steps.begin(Step::Describe);
+    let mut parts = describe(imported, recipe, reference.as_ref()).map_err(PackError::Describe)?;
+    let model = Model::new(parts.clone()).map_err(PackError::Model)?;
+
+    steps.begin(Step::Answer);
+    let settings = Settings::default();
+    let explainer = Explainer::new(&model, &settings).map_err(PackError::Explainer)?;
+    let (batch, rows) = golden_rows(&model, recipe, reference.as_ref()).map_err(PackError::Reference)?;
+    let golden = golden(&model, &explainer, &batch, rows).map_err(PackError::Proof)?;
+    let mut card = draft(recipe, &model, &explainer, &golden, &inputs.model);
+    parts.card = card.to_json();
+    let image = Model::new(parts).map_err(PackError::Model)?.to_image();
+
+    steps.begin(Step::Load);
+    let engine = TABULAR;
+    let sandbox = Sandbox::new().map_err(PackError::Sandbox)?;
+    let mut snapshot = snapshot::take(&sandbox, engine.component, &image)?;
+
+    steps.begin(Step::Prove);
+    prove(&mut snapshot.loaded, "the loaded engine", "the model", &card.features, &golden).map_err(PackError::Proof)?;
+    let mut fresh = sandbox.instantiate(&snapshot.component).map_err(PackError::Damaged)?;
+    prove(&mut fresh, "the packed component", "the model", &card.features, &golden).map_err(PackError::Proof)?;
+
+    steps.begin(Step::Stamp);
+    seal(&mut card, engine, &image, golden);
+    let memory_bytes = memory_bytes(&snapshot.component).map_err(|error| PackError::Damaged(error.into()))?;
+    let component = stamp(snapshot.component, &card.to_json());
+    let report = Report {
+        engine: engine.name,
+        engine_bytes: engine.component.len() as u64,
+        image_bytes: image.len() as u64,
+        component_bytes: component.len() as u64,
+        memory_bytes,
+        explainer: card.explainer.clone(),
+        golden_rows: batch.rows(),
+        notes,
+        steps: steps.finish(),
+    };
+    Ok(Packed { component, card, report })
+}
+
+/// The card as the model image carries it: everything but what is known only afterwards.
+fn draft(recipe: &Recipe, model: &Model, explainer: &Explainer, golden: &Golden, file: &[u8]) -> Card {
+    let parts = model.parts();
+    let labels = card::labels(&parts.head);
+    let binary = card::task(&parts.head) == "classification" && labels.len() == 2;
+    let mut digests = BTreeMap::from([("model".to_owned(), sha256(file))]);
+    if let Some(background) = &parts.background {
+        digests.insert("background".to_owned(), sha256(format!("{background:?}").as_bytes()));
+    }
+    Card {
+        name: parts.name.clone(),
+        version: parts.version.clone(),
+        title: recipe.function.title.clone().unwrap_or_else(|| parts.name.clone()),
+        description: recipe.function.description.clone(),
+        task: card::task(&parts.head).to_owned(),
+        target: recipe.output.target.clone(),
+        positive: binary.then(|| labels.get(parts.positive as usize).cloned()).flatten(),
+        labels,
+        features: model.schema().features().iter().map(card::feature).collect(),
+        explainer: explainer_card(parts, explainer, golden),
+        metrics: recipe.metrics.clone(),
+        licence: recipe.licence.clone(),
+        digests,
+        tools: BTreeMap::from([
+            ("hyaline".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("wasmtime".to_owned(), env!("HYALINE_WASMTIME_VERSION").to_owned()),
+        ]),
+        example: card::row(model, &model.example(), 0, |_| None),
+        golden: None,
+    }
+}
+
+fn seal(card: &mut Card, engine: Engine, image: &[u8], golden: Golden) {
+    card.digests.insert("engine".to_owned(), sha256(engine.component));
+    card.digests.insert("image".to_owned(), sha256(image));
+    card.golden = Some(golden);
+}
+
+fn explainer_card(parts: &ModelParts, explainer: &Explainer, golden: &Golden) -> ExplainerCard {
+    let background_rows = parts.background.as_ref().map_or(0, hyaline_model::Batch::rows);
+    let features = parts.schema.len();
+    let answered = golden.answers.explanations.as_ref().ok();
+    let reason = match (explainer.default_method(), &golden.answers.explanations) {
+        (Some(Method::Interventional), _) => {
+            format!("trees, exactly, against the {background_rows} background rows of the reference data")
+        }
+        (Some(Method::PathDependent), _) => "trees, exactly, by the covers that the model file carries; with reference \
+                                             data the method would be interventional"
+            .to_owned(),
+        (Some(Method::Linear), _) => {
+            format!("a linear model in closed form, against the {background_rows} background rows of the reference data")
+        }
+        (Some(Method::Enumeration), _) => match parts.core {
+            Core::Additive { .. } => format!("all coalitions of its {features} features, exactly"),
+            Core::Opaque => format!(
+                "the model is neither a tree ensemble nor linear in its encoded columns; all coalitions of its \
+                 {features} features are few enough to be exact"
+            ),
+        },
+        (None, Err(refusal)) => refusal.clone(),
+        (None, Ok(_)) => "the method is chosen by each request".to_owned(),
+    };
+    ExplainerCard {
+        method: explainer.default_method().map_or("none", method_name).to_owned(),
+        reason,
+        exact: answered.is_some_and(|explanations| explanations.exact),
+        space: answered.map(|explanations| explanations.space.clone()),
+        background_rows,
+        table_budget: explainer.settings().table_budget,
+        enumeration_limit: explainer.settings().enumeration_limit,
+    }
+}
