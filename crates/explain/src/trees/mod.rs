@@ -12,6 +12,7 @@ mod forest;
 mod leaf_game;
 mod quadrature;
 mod quadrature_walk;
+mod tables;
 
 use hyaline_model::trees::{Aggregate, TreeEnsemble};
 
@@ -19,6 +20,7 @@ use background::BinnedBackground;
 use cohorts::Cohorts;
 use forest::{DEPTH_LIMIT, Forest, PLAYERS_ON_PATH_LIMIT};
 use quadrature_walk::QuadratureWalk;
+use tables::{Absence, LANES, Lane, Tables};
 
 /// Why an ensemble is not explained by its trees.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -87,7 +89,8 @@ fn aggregate_name(aggregate: &Aggregate) -> &'static str {
 pub struct TreeExplainer {
     forest: Forest,
     base_values: Vec<f64>,
-    walk: Walk,
+    tables: Tables,
+    walk: Option<Walk>,
 }
 
 /// How trees without tables are explained.
@@ -109,7 +112,6 @@ impl TreeExplainer {
         background: &[f64],
         budget: usize,
     ) -> Result<TreeExplainer, TreeExplainError> {
-        let _ = budget;
         let forest = Forest::new(ensemble, column_feature, features)?;
         let columns = ensemble.columns();
         if columns == 0 || background.is_empty() || !background.len().is_multiple_of(columns) {
@@ -121,8 +123,10 @@ impl TreeExplainer {
         let mean = |output| margins.iter().skip(output).step_by(ensemble.outputs()).sum::<f64>() / rows as f64;
         let base_values = (0..ensemble.outputs()).map(mean).collect();
         let binned = BinnedBackground::new(forest.binning(), background, columns);
-        let walk = Walk::Cohorts(Cohorts::new(&forest, &forest.roots, binned));
-        Ok(TreeExplainer { forest, base_values, walk })
+        let plan = tables::plan(&forest, budget);
+        let tables = tables::build(&forest, &plan, Absence::Background(&binned));
+        let walk = (!plan.others.is_empty()).then(|| Walk::Cohorts(Cohorts::new(&forest, &plan.others, binned)));
+        Ok(TreeExplainer { forest, base_values, tables, walk })
     }
 
     /// Explanations by the ensemble's own covers; `column_feature` tells the raw feature, below `features`, behind each
@@ -136,14 +140,15 @@ impl TreeExplainer {
         features: usize,
         budget: usize,
     ) -> Result<TreeExplainer, TreeExplainError> {
-        let _ = budget;
         let forest = Forest::new(ensemble, column_feature, features)?;
         if ensemble.parts().covers.is_none() {
             return Err(TreeExplainError::NoCovers);
         }
         let base_values = forest.expected();
-        let walk = Walk::Quadrature(QuadratureWalk::new(&forest, &forest.roots));
-        Ok(TreeExplainer { forest, base_values, walk })
+        let plan = tables::plan(&forest, budget);
+        let tables = tables::build(&forest, &plan, Absence::Shares);
+        let walk = (!plan.others.is_empty()).then(|| Walk::Quadrature(QuadratureWalk::new(&forest, &plan.others)));
+        Ok(TreeExplainer { forest, base_values, tables, walk })
     }
 
     /// `[outputs]`: the expected margin when every feature is absent.
@@ -151,12 +156,14 @@ impl TreeExplainer {
         &self.base_values
     }
 
-    /// Bytes that the prepared tables take.
-    pub fn table_bytes(&self) -> usize {
-        match &self.walk {
-            Walk::Quadrature(walk) => walk.bytes(),
-            Walk::Cohorts(walk) => walk.bytes(),
-        }
+    /// Bytes that the prepared tables and walks take.
+    pub fn bytes(&self) -> usize {
+        let walk = match &self.walk {
+            None => 0,
+            Some(Walk::Quadrature(walk)) => walk.bytes(),
+            Some(Walk::Cohorts(walk)) => walk.bytes(),
+        };
+        self.tables.bytes() + walk
     }
 
     /// Writes `attributions`, `[rows, features, outputs]`, of the encoded rows `[rows, columns]`. A row's values have the
@@ -168,14 +175,75 @@ impl TreeExplainer {
         let columns = self.forest.ensemble().columns();
         let width = self.forest.players * self.forest.outputs();
         assert_eq!(encoded.len() * width, attributions.len() * columns, "as many rows as attributions");
-        let mut bins = vec![0; self.forest.binning().bins()];
-        attributions.fill(0.0);
-        for (row, attributions) in encoded.chunks_exact(columns).zip(attributions.chunks_exact_mut(width)) {
-            self.forest.binning().translate(row, &mut bins, 1, 0);
-            match &self.walk {
-                Walk::Quadrature(walk) => walk.explain(&bins, attributions),
-                Walk::Cohorts(walk) => walk.explain(&bins, attributions),
+        if width == 0 || columns == 0 {
+            return;
+        }
+        let mut lanes = Lanes::default();
+        for (encoded, attributions) in
+            encoded.chunks(LANES * columns).zip(attributions.chunks_mut(LANES * width))
+        {
+            if attributions.len() > LANES_WORTH * width {
+                self.explain_lanes(encoded, &mut lanes, attributions);
+            } else {
+                for (row, attributions) in encoded.chunks_exact(columns).zip(attributions.chunks_exact_mut(width)) {
+                    self.explain_row(row, attributions);
+                }
             }
         }
     }
+
+    fn explain_row(&self, row: &[f64], attributions: &mut [f64]) {
+        let mut bins = vec![0; self.forest.binning().bins()];
+        self.forest.binning().translate(row, &mut bins, 1, 0);
+        let mut sums = vec![0; attributions.len()];
+        self.tables.explain(&bins, &mut sums);
+        let units = self.tables.units().iter().cycle();
+        for ((attribution, sum), unit) in attributions.iter_mut().zip(sums).zip(units) {
+            *attribution = sum as f64 * unit;
+        }
+        self.walk(&bins, attributions);
+    }
+
+    fn explain_lanes(&self, encoded: &[f64], lanes: &mut Lanes, attributions: &mut [f64]) {
+        let Forest { players, .. } = self.forest;
+        let (columns, outputs) = (self.forest.ensemble().columns(), self.forest.outputs());
+        let width = players * outputs;
+        lanes.bins.clear();
+        lanes.bins.resize(self.forest.binning().bins(), [0; LANES]);
+        lanes.sums.clear();
+        lanes.sums.resize(width, [0; LANES]);
+        for (lane, row) in encoded.chunks_exact(columns).enumerate() {
+            self.forest.binning().translate(row, lanes.bins.as_flattened_mut(), LANES, lane);
+        }
+        self.tables.explain_lanes(&lanes.bins, &mut lanes.sums);
+        for (lane, attributions) in attributions.chunks_exact_mut(width).enumerate() {
+            let units = self.tables.units().iter().cycle();
+            for ((attribution, sums), unit) in attributions.iter_mut().zip(&lanes.sums).zip(units) {
+                *attribution = sums[lane] as f64 * unit;
+            }
+            if self.walk.is_some() {
+                let bins: Vec<i16> = lanes.bins.iter().map(|bins| bins[lane]).collect();
+                self.walk(&bins, attributions);
+            }
+        }
+    }
+
+    /// Adds the values of the trees that have no tables.
+    fn walk(&self, bins: &[i16], attributions: &mut [f64]) {
+        match &self.walk {
+            None => {}
+            Some(Walk::Quadrature(walk)) => walk.explain(bins, attributions),
+            Some(Walk::Cohorts(walk)) => walk.explain(bins, attributions),
+        }
+    }
+}
+
+/// From how many rows on a block of lanes is faster than one row after the other.
+const LANES_WORTH: usize = 24;
+
+/// Memory for a block of rows.
+#[derive(Default)]
+struct Lanes {
+    bins: Vec<Lane<i16>>,
+    sums: Vec<Lane<i64>>,
 }

@@ -67,3 +67,36 @@ fn check(seed: u64, budget: usize, relative: f64) {
 fn prop_walks_give_the_values_of_the_games() {
     check(1, 0, 1e-13);
 }
+
+#[test]
+fn prop_tables_give_the_values_of_the_games() {
+    for budget in [usize::MAX, 1 << 16, 1 << 13] {
+        check(2, budget, 1e-7);
+    }
+}
+
+#[test]
+fn prop_a_row_has_the_same_bits_in_every_batch() {
+    let mut random = Random(3);
+    for &(kind, column_feature, features) in KINDS {
+        let ensemble = ensemble(&mut random, kind);
+        let background = random.rows(20, kind.columns);
+        let rows = 300;
+        let encoded = random.rows(rows, kind.columns);
+        let width = features * kind.outputs;
+        for budget in [0, 1 << 13, 24 << 20] {
+            for explainer in [
+                TreeExplainer::path_dependent(&ensemble, column_feature, features, budget).unwrap(),
+                TreeExplainer::interventional(&ensemble, column_feature, features, &background, budget).unwrap(),
+            ] {
+                let mut together = vec![f64::NAN; rows * width];
+                explainer.explain(&encoded, &mut together);
+                for (row, together) in encoded.chunks_exact(kind.columns).zip(together.chunks_exact(width)) {
+                    let mut alone = vec![f64::NAN; width];
+                    explainer.explain(row, &mut alone);
+                    assert_eq!(alone, together);
+                }
+            }
+        }
+    }
+}

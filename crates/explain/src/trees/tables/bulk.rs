@@ -1,0 +1,85 @@
+//! Many rows at once: each table is read for a block of rows while it is in the cache, patterns are computed several rows
+//! to an instruction.
+
+use super::{BLOCK, Block, Junction, Tables};
+
+/// Rows explained together.
+pub(in super::super) const LANES: usize = 128;
+
+/// One number per row.
+pub(in super::super) type Lane<T> = [T; LANES];
+
+impl Tables {
+    /// Adds the values of [`LANES`] rows, in units, to `sums`, `[players · outputs]`; `bins` is `[bins]`.
+    pub fn explain_lanes(&self, bins: &[Lane<i16>], sums: &mut [Lane<i64>]) {
+        let mut partial = vec![[0i32; LANES]; sums.len()];
+        let mut patterns = vec![[0u16; LANES]; self.depth + 1];
+        let mut stack = Vec::with_capacity(self.depth + 1);
+        let mut start = 0;
+        for &end in &self.groups {
+            for &root in &self.roots[start..end as usize] {
+                patterns[0] = [0; LANES];
+                stack.push((root, 0usize));
+                while let Some((target, level)) = stack.pop() {
+                    if target & BLOCK != 0 {
+                        let block = &self.blocks[(target ^ BLOCK) as usize];
+                        self.add_block_lanes(block, &patterns[level], bins, &mut partial);
+                        continue;
+                    }
+                    let junction = &self.junctions[target as usize];
+                    let (above, below) = patterns.split_at_mut(level + 1);
+                    junction.split_lanes(bins, &mut above[level], &mut below[0]);
+                    stack.push((junction.children[1], level));
+                    stack.push((junction.children[0], level + 1));
+                }
+            }
+            start = end as usize;
+            for (sums, partial) in sums.iter_mut().zip(&mut partial) {
+                for (sum, partial) in sums.iter_mut().zip(partial) {
+                    *sum += i64::from(std::mem::take(partial));
+                }
+            }
+        }
+    }
+
+    fn add_block_lanes(&self, block: &Block, pattern: &Lane<u16>, bins: &[Lane<i16>], sums: &mut [Lane<i32>]) {
+        let mut lines = *pattern;
+        let first = block.comparisons as usize;
+        for (split, condition) in self.comparisons[first..first + usize::from(block.splits)].iter().enumerate() {
+            let bit = 1u16 << (usize::from(block.path_bits) + split);
+            for (line, &bin) in lines.iter_mut().zip(&bins[condition.bin as usize]) {
+                *line |= if bin <= condition.cut { bit } else { 0 };
+            }
+        }
+        let columns = usize::from(block.columns);
+        let size = columns << (block.path_bits + block.splits);
+        let entries = &self.entries[block.entries as usize..block.entries as usize + size];
+        for (column, &slot) in self.slots[block.slots as usize..][..columns].iter().enumerate() {
+            let entries = &entries[column..];
+            for (sum, &line) in sums[slot as usize].iter_mut().zip(&lines) {
+                *sum = sum.wrapping_add(entries[usize::from(line) * columns]);
+            }
+        }
+    }
+}
+
+impl Junction {
+    /// Turns `patterns` into those of the second child and writes those of the first to `yes`.
+    fn split_lanes(&self, bins: &[Lane<i16>], patterns: &mut Lane<u16>, yes: &mut Lane<u16>) {
+        let (bit, cut) = (self.bit, self.condition.cut);
+        let lanes = patterns.iter_mut().zip(yes).zip(&bins[self.condition.bin as usize]);
+        if self.repeated {
+            for ((pattern, yes), &bin) in lanes {
+                let cleared = if bin <= cut { bit } else { 0 };
+                *yes = *pattern & (!bit | cleared);
+                *pattern &= !cleared;
+            }
+        } else {
+            for ((pattern, yes), &bin) in lanes {
+                let set = if bin <= cut { bit } else { 0 };
+                *yes = *pattern | set;
+                *pattern |= bit ^ set;
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Which trees get tables, and how large their blocks are.
+
+use super::super::forest::{Forest, ForestNode};
+use super::super::leaf_game::TABLED_PLAYERS_LIMIT;
+
+/// Block sizes to choose from, largest first.
+const BLOCK_BITS: [u32; 7] = [10, 9, 8, 7, 6, 5, 4];
+/// Block size when only some of the trees fit.
+const PARTIAL_BLOCK_BITS: u32 = 8;
+
+/// The decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct Plan {
+    /// Most bits of a block of more than one leaf.
+    pub block_bits: u32,
+    /// Roots of the trees that get tables.
+    pub tabled: Vec<u32>,
+    /// Roots of the others.
+    pub others: Vec<u32>,
+}
+
+/// Chooses the largest blocks with which the tables of all trees take at most `budget` bytes; failing that, gives tables
+/// to the trees with the smallest.
+pub(in super::super) fn plan(forest: &Forest, budget: usize) -> Plan {
+    let sizes = Sizes::new(forest);
+    let bytes = |bits: u32| -> Vec<usize> { forest.roots.iter().map(|&root| sizes.tree(root, bits)).collect() };
+    for block_bits in BLOCK_BITS {
+        if bytes(block_bits).iter().try_fold(0usize, |sum, &tree| sum.checked_add(tree)).is_some_and(|sum| sum <= budget) {
+            return Plan { block_bits, tabled: forest.roots.clone(), others: Vec::new() };
+        }
+    }
+    let mut left = budget;
+    let mut by_size: Vec<(usize, u32)> = bytes(PARTIAL_BLOCK_BITS).into_iter().zip(forest.roots.iter().copied()).collect();
+    by_size.sort_unstable();
+    let fitting = by_size.iter().take_while(|&&(bytes, _)| left.checked_sub(bytes).inspect(|&rest| left = rest).is_some());
+    let fitting = fitting.count();
+    let roots = |part: &[(usize, u32)]| {
+        let mut roots: Vec<u32> = part.iter().map(|&(_, root)| root).collect();
+        roots.sort_unstable();
+        roots
+    };
+    Plan { block_bits: PARTIAL_BLOCK_BITS, tabled: roots(&by_size[..fitting]), others: roots(&by_size[fitting..]) }
+}
+
+/// Forks below each node of a forest.
+pub(super) struct Sizes<'a> {
+    forest: &'a Forest,
+    forks_below: Vec<u32>,
+}
+
+impl<'a> Sizes<'a> {
+    pub fn new(forest: &'a Forest) -> Sizes<'a> {
+        let mut forks_below = vec![0; forest.nodes.len()];
+        for (index, node) in forest.nodes.iter().enumerate().rev() {
+            if let ForestNode::Fork(fork) = node {
+                forks_below[index] = 1 + fork.children.map(|child| forks_below[child as usize]).iter().sum::<u32>();
+            }
+        }
+        Sizes { forest, forks_below }
+    }
+
+    pub fn forks_below(&self, node: u32) -> usize {
+        self.forks_below[node as usize] as usize
+    }
+
+    /// Whether the subtree of `node`, below a path of `path_bits` players, becomes one block.
+    pub fn is_block(&self, node: u32, path_bits: usize, block_bits: u32) -> bool {
+        let forks = self.forks_below[node as usize];
+        forks == 0 || forks as usize + path_bits <= block_bits as usize
+    }
+
+    /// Bytes of a tree's entries; `usize::MAX` when a leaf has too many players for a table.
+    fn tree(&self, root: u32, block_bits: u32) -> usize {
+        let outputs = self.forest.outputs_below(root).len();
+        let mut path = Vec::new();
+        self.lines_by_players(root, block_bits, &mut path).saturating_mul(outputs * size_of::<i32>())
+    }
+
+    /// Sum over blocks of lines × players.
+    fn lines_by_players(&self, node: u32, block_bits: u32, path: &mut Vec<u32>) -> usize {
+        if path.len() > TABLED_PLAYERS_LIMIT {
+            return usize::MAX;
+        }
+        if self.is_block(node, path.len(), block_bits) {
+            let bits = path.len() + self.forks_below[node as usize] as usize;
+            return self.players(node, path).len() << bits;
+        }
+        let ForestNode::Fork(fork) = self.forest.nodes[node as usize] else { unreachable!("a leaf is a block") };
+        let new = !path.contains(&fork.player);
+        if new {
+            path.push(fork.player);
+        }
+        let sizes = fork.children.map(|child| self.lines_by_players(child, block_bits, path));
+        if new {
+            path.pop();
+        }
+        sizes[0].saturating_add(sizes[1])
+    }
+
+    /// The players of the path and of the forks below `node`, each once.
+    pub fn players(&self, node: u32, path: &[u32]) -> Vec<u32> {
+        let mut players = path.to_vec();
+        let mut stack = vec![node];
+        while let Some(node) = stack.pop() {
+            if let ForestNode::Fork(fork) = self.forest.nodes[node as usize] {
+                if !players.contains(&fork.player) {
+                    players.push(fork.player);
+                }
+                stack.extend([fork.children[1], fork.children[0]]);
+            }
+        }
+        players
+    }
+}
