@@ -7,6 +7,7 @@ mod error;
 mod forest;
 mod imported;
 mod lightgbm;
+mod onnx;
 mod xgboost;
 
 pub use error::ImportError;
@@ -22,7 +23,9 @@ pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportE
         lightgbm::read(bytes)?.lower(options)
     } else if xgboost::recognises(bytes) {
         xgboost::read(bytes)?.lower(options)
+    } else if onnx::recognises(bytes) {
+        onnx::read(bytes, options)
     } else {
-        Err(ImportError::invalid("model file", "neither LightGBM text nor XGBoost JSON or UBJSON"))
+        Err(ImportError::invalid("model file", "neither ONNX nor LightGBM text nor XGBoost JSON or UBJSON"))
     }
 }

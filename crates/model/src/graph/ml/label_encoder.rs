@@ -58,6 +58,11 @@ impl LabelEncoder {
         symbols.iter().map(|&code| Symbol(code as u32))
     }
 
+    /// The values in order of their keys, then the default.
+    pub fn values(&self) -> &Data {
+        self.values.data()
+    }
+
     fn positions(&self, x: &Data) -> Vec<usize> {
         codes(x).map(|code| self.keys.binary_search(&code).unwrap_or(self.keys.len())).collect()
     }

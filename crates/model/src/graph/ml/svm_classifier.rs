@@ -75,6 +75,11 @@ impl SvmClassifier {
         Ok(SvmClassifier { parts })
     }
 
+    /// The labels, in score order.
+    pub fn labels(&self) -> &Labels {
+        &self.parts.labels
+    }
+
     fn classes(&self) -> usize {
         self.parts.labels.len()
     }

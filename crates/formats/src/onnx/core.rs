@@ -1,0 +1,300 @@
+//! The finished graph: schema, probing with example rows, and the estimator that has exact explanations.
+
+use hyaline_model::graph::{Dependence, Graph, Op, ValueId, dependences};
+use hyaline_model::trees::Aggregate;
+use hyaline_model::{
+    Batch, Column, Core, Data, ElementType, Feature, FeatureKind, Head, Link, Missing, Schema, Symbols, Tensor, Unseen,
+};
+
+use super::builder::Builder;
+use super::head::Answer;
+use super::inputs::Inputs;
+use crate::{ImportError, Imported};
+
+/// Rows of the example batch.
+const EXAMPLES: usize = 3;
+
+/// Checks the graph, describes the features by what it tolerates, and looks for an additive core.
+///
+/// # Errors
+/// [`ImportError`] when the graph or the schema breaks a rule.
+pub(super) fn finish(
+    builder: Builder,
+    inputs: Inputs,
+    answer: Answer,
+    symbols: Symbols,
+    mut notes: Vec<String>,
+) -> Result<Imported, ImportError> {
+    let invalid = |reason: String| ImportError::invalid("ONNX file", reason);
+    let wanted = match &answer {
+        Answer::Regression { value, .. } => vec![*value],
+        Answer::Classification { label, scores, .. } => vec![*scores, *label],
+    };
+    let (parts, ids) = builder.finish(&wanted);
+    let graph = Graph::new(parts).map_err(|error| invalid(error.to_string()))?;
+    let mut features = inputs.features;
+    categories(&graph, &mut features, &symbols);
+    let schema = schema(&features)?;
+    let probe = Probe { graph: &graph, symbols: &symbols, wanted: &ids };
+    for index in 0..features.len() {
+        let (unseen, missing) = probe.tolerance(&schema, index);
+        if let FeatureKind::Category(categories) = &mut features[index].kind {
+            categories.unseen = unseen;
+        }
+        features[index].missing = missing;
+    }
+    let schema = self::schema(&features)?;
+    let (core, reason) = match core(&graph, &schema, &symbols, ids[0], &answer) {
+        Ok(core) => (core, None),
+        Err(reason) => (Core::Opaque, Some(reason)),
+    };
+    notes.extend(reason.map(|reason| format!("no exact explanation per feature in closed form: {reason}")));
+    if let Core::Additive { node, .. } = &core
+        && let Op::Trees(trees) = &graph.parts().nodes[*node as usize].op
+        && trees.parts().covers.is_none()
+    {
+        notes.push("the file has no node covers; path-dependent explanations need them counted from reference data".to_owned());
+    }
+    let head = match answer {
+        Answer::Regression { targets, .. } => Head::Regression { value: ids[0], targets },
+        Answer::Classification { labels, .. } => {
+            let probabilities = probe.scores_are_probabilities(&schema);
+            Head::Classification { label: ids[1], scores: ids[0], labels, probabilities }
+        }
+    };
+    Ok(Imported { schema, symbols, graph: graph.parts().clone(), head, core, notes })
+}
+
+fn schema(features: &[Feature]) -> Result<Schema, ImportError> {
+    Schema::new(features.to_vec()).map_err(|error| ImportError::invalid("ONNX inputs", error.to_string()))
+}
+
+/// Gives every text feature the texts that the operators reading it know.
+fn categories(graph: &Graph, features: &mut [Feature], symbols: &Symbols) {
+    let parts = graph.parts();
+    if !parts.inputs.iter().any(|input| input.element_type == ElementType::Symbol) {
+        return;
+    }
+    let Ok(schema) = Schema::new(features.to_vec()) else { return };
+    let examples = examples(&schema, symbols, 2, 0);
+    for node in &parts.nodes {
+        let constant = |id: ValueId| (id.0 as usize).checked_sub(parts.inputs.len()).and_then(|at| parts.constants.get(at));
+        let known: Vec<_> = match &node.op {
+            Op::OneHotEncoder(encoder) => encoder.known_symbols().to_vec(),
+            Op::LabelEncoder(encoder) => encoder.known_symbols().collect(),
+            Op::Compare(_) => match node.inputs.iter().flatten().find_map(|&id| constant(id)).map(Tensor::data) {
+                Some(Data::Symbol(values)) => values.clone(),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let operands: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
+        let Ok(found) = dependences(graph, &examples, &operands) else { continue };
+        for feature in found.iter().flat_map(Dependence::features) {
+            let FeatureKind::Category(categories) = &mut features[feature as usize].kind else { continue };
+            for text in known.iter().filter_map(|&symbol| symbols.text(symbol)).filter(|text| !text.is_empty()) {
+                if !categories.values.iter().any(|value| value == text) {
+                    categories.values.push(text.to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// `rows` rows of small varied numbers and known categories, different for every `seed`.
+fn examples(schema: &Schema, symbols: &Symbols, rows: usize, seed: usize) -> Batch {
+    let columns = schema
+        .features()
+        .iter()
+        .enumerate()
+        .map(|(index, feature)| {
+            let steps = (0..rows).map(|row| seed + row * 7 + index * 3);
+            match &feature.kind {
+                FeatureKind::Category(categories) => Column::Symbols(
+                    steps
+                        .map(|step| match categories.values.len() {
+                            0 => symbols.symbol(""),
+                            known => symbols.symbol(&categories.values[step % known]),
+                        })
+                        .collect(),
+                ),
+                FeatureKind::Number => Column::Numbers(steps.map(|step| (step * 37 % 101) as f64 / 25.0 - 1.0).collect()),
+                FeatureKind::Integer => Column::Numbers(steps.map(|step| (step % 3) as f64).collect()),
+                FeatureKind::Boolean => Column::Numbers(steps.map(|step| (step % 2) as f64).collect()),
+            }
+        })
+        .collect();
+    Batch::new(schema, columns).expect("one column of the right kind per feature")
+}
+
+/// Runs the graph on examples.
+struct Probe<'a> {
+    graph: &'a Graph,
+    symbols: &'a Symbols,
+    wanted: &'a [ValueId],
+}
+
+impl Probe<'_> {
+    /// What the graph does with an unseen category and with a missing value of a feature.
+    fn tolerance(&self, schema: &Schema, feature: usize) -> (Unseen, Missing) {
+        let examples = examples(schema, self.symbols, EXAMPLES, 0);
+        let with = |column: Column| {
+            let mut columns = examples.columns().to_vec();
+            columns[feature] = column;
+            let batch = Batch::new(schema, columns).expect("the column is of the same kind");
+            self.graph.run(&batch, self.wanted).is_ok_and(|answers| answers.iter().all(finite))
+        };
+        match &examples.columns()[feature] {
+            Column::Symbols(_) => {
+                let accepts_unseen = with(Column::Symbols(vec![hyaline_model::Symbol::UNKNOWN; EXAMPLES]));
+                let unseen = if accepts_unseen { Unseen::Accepted } else { Unseen::Refused };
+                // The empty text is an answer only where an operator of the model knows it.
+                let missing = if self.knows_empty_text() && with(Column::Symbols(vec![self.symbols.symbol(""); EXAMPLES])) {
+                    Missing::Accepted
+                } else {
+                    Missing::Refused
+                };
+                (unseen, missing)
+            }
+            Column::Numbers(_) => {
+                let number = matches!(schema.features()[feature].kind, FeatureKind::Number);
+                let accepted = number && with(Column::Numbers(vec![f64::NAN; EXAMPLES]));
+                (Unseen::Refused, if accepted { Missing::Accepted } else { Missing::Refused })
+            }
+        }
+    }
+
+    fn knows_empty_text(&self) -> bool {
+        let empty = self.symbols.symbol("");
+        self.graph.parts().nodes.iter().any(|node| match &node.op {
+            Op::OneHotEncoder(encoder) => encoder.known_symbols().contains(&empty),
+            Op::LabelEncoder(encoder) => encoder.known_symbols().any(|known| known == empty),
+            _ => false,
+        }) || self.graph.parts().constants.iter().any(|tensor| match tensor.data() {
+            Data::Symbol(values) => values.contains(&empty),
+            _ => false,
+        })
+    }
+
+    /// Whether the scores of many examples lie between 0 and 1 and add up to 1.
+    fn scores_are_probabilities(&self, schema: &Schema) -> bool {
+        let batch = examples(schema, self.symbols, 32, 5);
+        let Ok(answers) = self.graph.run(&batch, &self.wanted[..1]) else { return false };
+        let Some(scores) = numbers(&answers[0]) else { return false };
+        let columns = scores.len() / batch.rows();
+        scores.iter().all(|score| (0.0..=1.0).contains(score))
+            && (columns < 2 || scores.chunks_exact(columns).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-4))
+    }
+}
+
+/// The elements as numbers; `None` for text.
+fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
+    Some(match tensor.data() {
+        Data::F32(values) => values.iter().map(|&x| f64::from(x)).collect(),
+        Data::F64(values) => values.clone(),
+        Data::I64(values) => values.iter().map(|&x| x as f64).collect(),
+        Data::Bool(values) => values.iter().map(|&x| f64::from(u8::from(x))).collect(),
+        Data::Symbol(_) => return None,
+    })
+}
+
+fn finite(tensor: &Tensor) -> bool {
+    numbers(tensor).is_none_or(|numbers| numbers.iter().all(|x| x.is_finite()))
+}
+
+/// The estimator whose margins alone make the scores and whose columns come from one feature each.
+///
+/// # Errors
+/// Why there is none, for people.
+fn core(graph: &Graph, schema: &Schema, symbols: &Symbols, scores: ValueId, answer: &Answer) -> Result<Core, String> {
+    let nodes = &graph.parts().nodes;
+    let estimators: Vec<usize> = (0..nodes.len()).filter(|&node| matches!(nodes[node].op, Op::Trees(_) | Op::Linear(_))).collect();
+    if estimators.is_empty() {
+        return Err("the model is neither a tree ensemble nor linear".to_owned());
+    }
+    let alone = estimators.iter().rev().find_map(|&node| {
+        let margins = graph.outputs_of(node).next()?;
+        let outputs = match &nodes[node].op {
+            Op::Trees(trees) => trees.outputs(),
+            Op::Linear(linear) => linear.outputs(),
+            _ => return None,
+        };
+        Some((node, link(graph, margins, outputs, scores, answer)?))
+    });
+    let Some((node, link)) = alone else {
+        return Err(format!("the answer combines {} estimators, or an estimator and other values", estimators.len()));
+    };
+    if let Op::Trees(trees) = &nodes[node].op
+        && !matches!(trees.parts().aggregate, Aggregate::Sum | Aggregate::Average)
+    {
+        return Err("the trees' answers are not added up".to_owned());
+    }
+    let operand = nodes[node].inputs[0].ok_or("the estimator has no operand")?;
+    let found = dependences(graph, &examples(schema, symbols, EXAMPLES, 1), &[operand])
+        .map_err(|error| format!("no example row could be traced: {error}"))?;
+    let columns = match &found[0] {
+        Dependence::Columns(columns) => columns,
+        Dependence::Constant => return Err("the answer does not depend on the row".to_owned()),
+        Dependence::Mixed(_) => return Err("the preprocessing mixes rows, or is not of the form [rows, columns]".to_owned()),
+    };
+    let name = |feature: &u32| format!("`{}`", schema.features()[*feature as usize].name);
+    if let Some((column, features)) = columns.iter().enumerate().find(|(_, features)| features.len() > 1) {
+        let mut names: Vec<String> = features.iter().take(3).map(name).collect();
+        if features.len() > 3 {
+            names.push(format!("{} more", features.len() - 3));
+        }
+        return Err(format!("column {column} of the estimator comes from several features: {}", names.join(", ")));
+    }
+    // A constant column adds nothing to any explanation; whose it is does not matter.
+    let column_feature = columns.iter().map(|features| features.first().copied().unwrap_or(0)).collect();
+    Ok(Core::Additive { node: node as u32, column_feature, link })
+}
+
+/// How `outputs` margins become the scores, found by trying out many; `None` when the scores need other values, too.
+fn link(graph: &Graph, margins: ValueId, outputs: usize, scores: ValueId, answer: &Answer) -> Option<Link> {
+    const ROWS: usize = 64;
+    // A spread of magnitudes and signs, from a multiplicative generator.
+    let mut state = 0x9E37_79B9u32;
+    let tried: Vec<f64> = (0..ROWS * outputs)
+        .map(|index| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let unit = f64::from(state >> 8) / f64::from(1u32 << 24) * 2.0 - 1.0;
+            unit * [0.1, 1.0, 4.0, 12.0][index / outputs % 4]
+        })
+        .collect();
+    let given = Tensor::new(vec![ROWS, outputs], Data::F64(tried.clone()))?;
+    let made = graph.run_from(&[(margins, given)], &[scores]).ok()?;
+    let scores = numbers(&made[0])?;
+    let columns = scores.len() / ROWS;
+    if scores.len() != columns * ROWS || columns == 0 {
+        return Some(Link::Other);
+    }
+    let rows = || tried.chunks_exact(outputs).zip(scores.chunks_exact(columns));
+    let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * (1.0 + b.abs());
+    let all = |expected: &dyn Fn(&[f64]) -> Vec<f64>| {
+        rows().all(|(margins, scores)| {
+            let expected = expected(margins);
+            // Of a single margin the last score is the positive class's.
+            let scores = &scores[columns.saturating_sub(expected.len())..];
+            scores.len() == expected.len() && scores.iter().zip(&expected).all(|(&a, &b)| close(a, b))
+        })
+    };
+    let classes = matches!(answer, Answer::Classification { .. });
+    let logistic = |m: f64| 1.0 / (1.0 + libm::exp(-m));
+    let softmax = |margins: &[f64]| {
+        let exponentials: Vec<f64> = margins.iter().map(|&m| libm::exp(m)).collect();
+        let sum: f64 = exponentials.iter().sum();
+        exponentials.into_iter().map(|x| x / sum).collect()
+    };
+    Some(if (outputs == columns || outputs == 1) && all(&|margins| margins.to_vec()) {
+        Link::Identity
+    } else if classes && outputs == 1 && columns <= 2 && all(&|margins| vec![logistic(margins[0])]) {
+        Link::Logistic
+    } else if classes && outputs == columns && all(&softmax) {
+        Link::Softmax
+    } else if !classes && outputs == columns && all(&|margins| margins.iter().map(|&m| libm::exp(m)).collect()) {
+        Link::Exponential
+    } else {
+        Link::Other
+    })
+}
