@@ -1,0 +1,77 @@
+"""Timing and the folder that `make_models.py` wrote, shared by the rivals. Runs on CPython 3.9 too, for fasttreeshap."""
+
+import contextlib
+import io
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+class Bench:
+    """One model of the folder with its rows."""
+
+    def __init__(self, folder, entry):
+        self.folder, self.entry, self.name = Path(folder), entry, entry["name"]
+        self.one = self.array("rows_one")
+        self.many = self.array("rows_many")
+        self.background = self.array("background")
+
+    def array(self, key):
+        """A matrix of the index; raw little-endian, row-major."""
+        about = self.entry[key]
+        return np.fromfile(self.folder / about["file"], dtype=about["dtype"]).reshape(about["shape"])
+
+    def path(self, key):
+        return self.folder / self.entry[key]
+
+    def trees(self):
+        return json.loads(self.path("trees").read_text())
+
+
+def benches(folder, names):
+    index = json.loads((Path(folder) / "index.json").read_text())
+    return [Bench(folder, e) for e in index["models"] if not names or e["name"] in names]
+
+
+def median_seconds(call, budget):
+    """Median wall time of `call(i)`; the first call warms up, and is the answer itself when it alone takes a whole `budget`."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        start = time.perf_counter()
+        call(0)
+        first = time.perf_counter() - start
+        if first > budget:
+            return first
+        times, begin, i = [], time.perf_counter(), 1
+        while len(times) < 3 or (time.perf_counter() - begin < budget and len(times) < 300):
+            start = time.perf_counter()
+            call(i)
+            times.append(time.perf_counter() - start)
+            i += 1
+    return statistics.median(times)
+
+
+def report(bench, library, what, rows, seconds):
+    line = {
+        "model": bench.name,
+        "library": library,
+        "what": what,
+        "rows": rows,
+        "us_per_call": round(seconds * 1e6, 2),
+        "us_per_row": round(seconds * 1e6 / rows, 3),
+    }
+    print(json.dumps(line), flush=True)
+
+
+def one_and_many(bench, library, what, call, budget):
+    """Reports `call(rows)` for single rows (64 in turn) and for a batch: 1000 rows, or as many as fit three budgets."""
+    single = median_seconds(lambda i: call(bench.one[i % 64 : i % 64 + 1]), budget)
+    report(bench, library, what, 1, single)
+    start = time.perf_counter()
+    call(bench.many[:20])
+    per_row = max(time.perf_counter() - start - single, 0.0) / 19  # the fixed cost of a call stays out of the estimate
+    rows = 1000 if per_row * 1000 <= 3 * budget else max(10, int(3 * budget / per_row))
+    batch = bench.many[:rows]
+    report(bench, library, what, rows, median_seconds(lambda _: call(batch), budget))
