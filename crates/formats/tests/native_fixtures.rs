@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use hyaline_explain::trees::TreeExplainer;
 use hyaline_formats::{ImportOptions, Imported, import};
-use hyaline_model::{Batch, Column, Feature, FeatureKind, Head, Model, ModelParts, Schema, Symbols};
+use hyaline_model::{Batch, Column, Core, Feature, FeatureKind, Head, Model, ModelParts, Schema, Symbols};
 use serde_json::Value;
 
 fn fixtures() -> PathBuf {
@@ -152,4 +153,72 @@ fn predictions_are_the_library_s() {
         .filter_map(|case| check(case).err().map(|reason| format!("{}: {reason}", case.name)))
         .collect();
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+/// The table `[rows, outputs, features + 1]` of the library, reordered to `[rows, features, outputs]`, and its base
+/// values; `None` where the library refused.
+fn attributions(case: &Case, key: &str) -> Option<(Vec<f64>, Vec<f64>)> {
+    let table = block(&case.io, key)?;
+    let shape: Vec<usize> = case.io[key]["shape"].as_array()?.iter().map(|n| n.as_u64().expect("an extent") as usize).collect();
+    let [rows, outputs, width] = shape[..] else { panic!("{key} has the shape {shape:?}") };
+    let scale = iterations(&case.name);
+    let at = |row: usize, output: usize, feature: usize| table[(row * outputs + output) * width + feature] / scale;
+    let mut values = Vec::new();
+    for row in 0..rows {
+        for feature in 0..width - 1 {
+            values.extend((0..outputs).map(|output| at(row, output, feature)));
+        }
+    }
+    Some((values, (0..outputs).map(|output| at(0, output, width - 1)).collect()))
+}
+
+/// Difference of our attributions from the library's, path-dependent or against its background.
+fn attribution_gap(case: &Case, interventional: bool) -> Result<Option<f64>, String> {
+    let key = if interventional { "interventional" } else { "path_dependent" };
+    let (Some((expected, base)), None) = (attributions(case, key), refusal(&case.name)) else { return Ok(None) };
+    let model = model(import(&case.model, &ImportOptions::default()).map_err(|error| error.to_string())?);
+    let (Some(trees), Core::Additive { column_feature, .. }) = (model.core_trees(), &model.parts().core) else {
+        return Ok(None);
+    };
+    let encode = |key: &str| {
+        let rows = batch(model.schema(), model.symbols(), &case.io[key]);
+        model.encode(&rows).map_err(|error| error.to_string())
+    };
+    let features = model.schema().len();
+    let explainer = if interventional {
+        TreeExplainer::interventional(trees, column_feature, features, &encode("background")?, TABLE_BYTES)
+    } else {
+        TreeExplainer::path_dependent(trees, column_feature, features, TABLE_BYTES)
+    };
+    let explainer = explainer.map_err(|error| error.to_string())?;
+    let mut found = vec![0.0; expected.len()];
+    explainer.explain(&encode("columns")?, &mut found);
+    Ok(Some(gap(&found, &expected).max(gap(explainer.base_values(), &base))))
+}
+
+const TABLE_BYTES: usize = 1 << 24;
+
+fn compare_attributions(interventional: bool) {
+    let mut compared = 0;
+    let mut failures = Vec::new();
+    for case in cases() {
+        match attribution_gap(&case, interventional) {
+            Ok(None) => {}
+            Ok(Some(gap)) if gap <= 1e-5 => compared += 1,
+            Ok(Some(gap)) => failures.push(format!("{}: attributions differ by {gap:e}", case.name)),
+            Err(reason) => failures.push(format!("{}: {reason}", case.name)),
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+    assert!(compared > 150, "only {compared} models were compared");
+}
+
+#[test]
+fn path_dependent_attributions_are_the_library_s() {
+    compare_attributions(false);
+}
+
+#[test]
+fn interventional_attributions_are_those_of_all_coalitions() {
+    compare_attributions(true);
 }
