@@ -1,9 +1,12 @@
 //! The choice of a method and its preparation at pack time.
 
+use std::fmt;
+
 use hyaline_model::graph::{EvalError, Op};
 use hyaline_model::{Batch, Core, Head, Link, Model};
 
 use crate::linear::LinearExplainer;
+use crate::trees::{TreeExplainError, TreeExplainer};
 use crate::{Explanations, Method, OutputSpace, shapley_values};
 
 /// What the packer decides about explanations.
@@ -50,12 +53,22 @@ const ENUMERATION_CEILING: usize = 16;
 /// Rows per model call while enumerating: enough for the model's inner loops, small in memory.
 const ENUMERATION_ROWS: usize = 4096;
 
+/// Largest ensemble, in nodes, for which the other tree method is prepared beside the default one.
+const SECOND_METHOD_NODES: usize = 20_000;
+
 /// Everything precomputed for one model.
-#[derive(Clone, Debug)]
 pub struct Explainer {
     settings: Settings,
     linear: Option<LinearExplainer>,
+    interventional: Option<TreeExplainer>,
+    path_dependent: Option<TreeExplainer>,
     default: Option<Method>,
+}
+
+impl fmt::Debug for Explainer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Explainer").field("settings", &self.settings).field("default", &self.default).finish_non_exhaustive()
+    }
 }
 
 impl Explainer {
@@ -73,7 +86,9 @@ impl Explainer {
             (Some(Op::Linear(linear)), Some(background)) => Some(LinearExplainer::new(linear, background)),
             _ => None,
         };
-        let mut explainer = Explainer { settings: *settings, linear, default: None };
+        let mut explainer =
+            Explainer { settings: *settings, linear, interventional: None, path_dependent: None, default: None };
+        explainer.prepare_trees(model, background.as_deref())?;
         explainer.default = match settings.method {
             Some(method) => {
                 explainer.check(model, method, settings.enumeration_limit.max(ENUMERATION_CEILING))?;
@@ -84,6 +99,40 @@ impl Explainer {
                 .find(|&method| explainer.check(model, method, settings.enumeration_limit).is_ok()),
         };
         Ok(explainer)
+    }
+
+    /// Prepares the tree methods: with tables for the one that requests get by default, without for the other.
+    fn prepare_trees(&mut self, model: &Model, background: Option<&[f64]>) -> Result<(), ExplainError> {
+        let (Some(trees), Core::Additive { column_feature, .. }) = (model.core_trees(), &model.parts().core) else {
+            return Ok(());
+        };
+        let features = model.schema().len();
+        let small = trees.parts().nodes.len() <= SECOND_METHOD_NODES;
+        let first_is_path_dependent = self.settings.method == Some(Method::PathDependent) || background.is_none();
+        let budget = |first: bool| if first { self.settings.table_budget } else { 0 };
+        let wanted = |first: bool, method: Method| first || small || self.settings.method == Some(method);
+        let (interventional, path_dependent) = (!first_is_path_dependent, first_is_path_dependent);
+        if let Some(background) = background
+            && wanted(interventional, Method::Interventional)
+        {
+            let budget = budget(interventional);
+            let made = TreeExplainer::interventional(trees, column_feature, features, background, budget);
+            self.interventional = refused_as_unsupported(made)?;
+        }
+        if trees.parts().covers.is_some() && wanted(path_dependent, Method::PathDependent) {
+            let made = TreeExplainer::path_dependent(trees, column_feature, features, budget(path_dependent));
+            self.path_dependent = refused_as_unsupported(made)?;
+        }
+        Ok(())
+    }
+
+    /// The tree explainer behind `method`.
+    pub fn trees(&self, method: Method) -> Option<&TreeExplainer> {
+        match method {
+            Method::Interventional => self.interventional.as_ref(),
+            Method::PathDependent => self.path_dependent.as_ref(),
+            Method::Linear | Method::Enumeration => None,
+        }
     }
 
     /// The method a request gets that names none; `None` when the model has no exact method.
@@ -132,7 +181,7 @@ impl Explainer {
         match method {
             Method::Linear => self.explain_linear(model, batch, request.space),
             Method::Enumeration => self.explain_by_enumeration(model, batch, request.space),
-            Method::Interventional | Method::PathDependent => unreachable!("checked above"),
+            Method::Interventional | Method::PathDependent => self.explain_trees(model, batch, method, request.space),
         }
     }
 
@@ -140,8 +189,12 @@ impl Explainer {
     fn check(&self, model: &Model, method: Method, limit: usize) -> Result<(), ExplainError> {
         let unsupported = |text: String| Err(ExplainError::Unsupported(text));
         match method {
-            Method::Interventional => unsupported("interventional TreeSHAP needs a tree ensemble and a background".to_owned()),
-            Method::PathDependent => unsupported("path-dependent TreeSHAP needs a tree ensemble with covers".to_owned()),
+            Method::Interventional if self.interventional.is_none() => unsupported(
+                "interventional TreeSHAP needs a tree ensemble and a background (pack with --data)".to_owned(),
+            ),
+            Method::PathDependent if self.path_dependent.is_none() => unsupported(
+                "path-dependent TreeSHAP needs a tree ensemble with covers (pack the native LightGBM or XGBoost file)".to_owned(),
+            ),
             Method::Linear if self.linear.is_none() => {
                 unsupported("the closed form needs a linear model and a background (pack with --data)".to_owned())
             }
@@ -152,8 +205,23 @@ impl Explainer {
                 "enumerating the coalitions of {} features exceeds the limit of {limit}",
                 model.schema().len()
             )),
-            Method::Linear | Method::Enumeration => Ok(()),
+            _ => Ok(()),
         }
+    }
+
+    fn explain_trees(
+        &self,
+        model: &Model,
+        batch: &Batch,
+        method: Method,
+        space: Option<OutputSpace>,
+    ) -> Result<Explanations, ExplainError> {
+        let trees = self.trees(method).expect("the method was checked");
+        let encoded = model.encode(batch)?;
+        let base_values = trees.base_values().to_vec();
+        let mut attributions = vec![0.0; batch.rows() * model.schema().len() * base_values.len()];
+        trees.explain(&encoded, &mut attributions);
+        self.finish_margin(model, batch, method, space, base_values, attributions)
     }
 
     fn explain_linear(&self, model: &Model, batch: &Batch, space: Option<OutputSpace>) -> Result<Explanations, ExplainError> {
@@ -243,6 +311,20 @@ impl Explainer {
         }
         let evaluations = (batch.rows() * coalitions.len() * background.rows()) as u64;
         Ok(complete(Method::Enumeration, space, batch.rows(), features, base_values, attributions, predictions, evaluations))
+    }
+}
+
+/// What trees cannot do is no reason to refuse the model: another method may fit.
+fn refused_as_unsupported(made: Result<TreeExplainer, TreeExplainError>) -> Result<Option<TreeExplainer>, ExplainError> {
+    match made {
+        Ok(explainer) => Ok(Some(explainer)),
+        Err(
+            TreeExplainError::NotAdditive(_)
+            | TreeExplainError::NoCovers
+            | TreeExplainError::TooDeep
+            | TreeExplainError::TooManyPlayers { .. },
+        ) => Ok(None),
+        Err(error) => Err(ExplainError::Unsupported(error.to_string())),
     }
 }
 
