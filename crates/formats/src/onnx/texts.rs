@@ -23,6 +23,9 @@ pub(super) fn collect(graph: &GraphProto, options: &ImportOptions) -> Result<Sym
         of_tensor(tensor, &mut texts).map_err(|reason| ImportError::invalid(format!("ONNX initializer `{}`", tensor.name), reason))?;
     }
     for node in &graph.node {
+        if matches!(node.op_type.as_str(), "LabelEncoder" | "CategoryMapper") {
+            texts.push(super::ml::DEFAULT_TEXT.to_owned());
+        }
         for attribute in node.attribute.iter().filter(|attribute| !VARIANTS.contains(&attribute.name.as_str())) {
             of_attribute(attribute, &mut texts)
                 .map_err(|reason| ImportError::invalid(super::node::place(node, 0), format!("attribute `{}`: {reason}", attribute.name)))?;

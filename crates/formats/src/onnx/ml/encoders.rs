@@ -3,11 +3,8 @@
 use hyaline_model::graph::ml::{LabelEncoder, OneHotEncoder};
 use hyaline_model::{Data, ElementType};
 
-use super::{Builder, Node, Value};
+use super::{Builder, DEFAULT_TEXT, Node, Value};
 use crate::ImportError;
-
-/// What a text lookup answers for an unknown key, unless the file says otherwise.
-const DEFAULT_TEXT: &str = "_Unused";
 
 pub(super) fn one_hot(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError> {
     let accepts_unseen = node.int("zeros", 1)? != 0;

@@ -42,11 +42,17 @@ pub(super) fn classifier(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Val
 /// Values, as f32.
 pub(super) fn regressor(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError> {
     let transform = post_transform(node)?;
-    let targets = node.int("targets", 1)?;
-    let intercepts = match (node.floats("intercepts")?, usize::try_from(targets)) {
-        ([], Ok(targets @ 1..=65536)) => vec![0.0; targets],
-        (intercepts, Ok(targets)) if intercepts.len() == targets => intercepts.to_vec(),
-        (intercepts, _) => return Err(node.invalid(format!("{} intercepts for {targets} targets", intercepts.len()))),
+    let targets = match node.int("targets", 1)? {
+        targets @ 1..=65536 => targets as usize,
+        other => return Err(node.invalid(format!("attribute `targets` is {other}, expected 1 to 65536"))),
+    };
+    let intercepts = match node.floats("intercepts")? {
+        [] => vec![0.0; targets],
+        // ONNX Runtime would leave them out.
+        intercepts if intercepts.len() != targets => {
+            return Err(node.invalid(format!("{} intercepts for {targets} targets", intercepts.len())));
+        }
+        intercepts => intercepts.to_vec(),
     };
     let margins = Margins::new(node.floats("coefficients")?, &intercepts);
     let x = as_f32(node, graph)?;

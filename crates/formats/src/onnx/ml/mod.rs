@@ -13,6 +13,9 @@ use super::builder::{Builder, Value};
 use super::node::Node;
 use crate::ImportError;
 
+/// What a lookup of texts answers for an unknown key, unless the file says otherwise.
+pub(super) const DEFAULT_TEXT: &str = "_Unused";
+
 /// Adds what the operator `node` does to `graph`; one value per output comes back.
 ///
 /// # Errors
@@ -94,3 +97,6 @@ fn check_columns(node: &Node<'_>, graph: &Builder, what: &str, found: usize) -> 
 fn size(node: &Node<'_>, name: &str, value: i64) -> Result<u32, ImportError> {
     u32::try_from(value).map_err(|_| node.invalid(format!("attribute `{name}` holds {value}, expected 0 to {}", u32::MAX)))
 }
+
+#[cfg(test)]
+mod tests;
