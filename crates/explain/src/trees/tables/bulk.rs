@@ -54,11 +54,37 @@ impl Tables {
         let columns = usize::from(block.columns);
         let size = columns << (block.path_bits + block.splits);
         let entries = &self.entries[block.entries as usize..block.entries as usize + size];
-        for (column, &slot) in self.slots[block.slots as usize..][..columns].iter().enumerate() {
-            let entries = &entries[column..];
-            for (sum, &line) in sums[slot as usize].iter_mut().zip(&lines) {
-                *sum = sum.wrapping_add(entries[usize::from(line) * columns]);
-            }
+        let slots = &self.slots[block.slots as usize..][..columns];
+        macro_rules! by_width {
+            ($($width:literal)*) => {
+                match columns {
+                    $($width => add_lines::<$width>(entries, slots, &lines, sums),)*
+                    _ => add_wide_lines(entries, slots, &lines, sums),
+                }
+            };
+        }
+        by_width!(1 2 3 4 5 6 7 8 9 10 11 12)
+    }
+}
+
+/// Adds to each lane its line of `entries`, `[.., WIDTH]`; a width known at compile time keeps the whole line in flight.
+fn add_lines<const WIDTH: usize>(entries: &[i32], slots: &[u32], lines: &Lane<u16>, sums: &mut [Lane<i32>]) {
+    let entries = entries.as_chunks::<WIDTH>().0;
+    let slots: [usize; WIDTH] = std::array::from_fn(|column| slots[column] as usize);
+    let mut sums = sums.get_disjoint_mut(slots).expect("a block has one column per slot");
+    for (lane, &line) in lines.iter().enumerate() {
+        let entries = &entries[usize::from(line)];
+        for column in 0..WIDTH {
+            sums[column][lane] = sums[column][lane].wrapping_add(entries[column]);
+        }
+    }
+}
+
+fn add_wide_lines(entries: &[i32], slots: &[u32], lines: &Lane<u16>, sums: &mut [Lane<i32>]) {
+    for (column, &slot) in slots.iter().enumerate() {
+        let entries = &entries[column..];
+        for (sum, &line) in sums[slot as usize].iter_mut().zip(lines) {
+            *sum = sum.wrapping_add(entries[usize::from(line) * slots.len()]);
         }
     }
 }
