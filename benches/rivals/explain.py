@@ -3,7 +3,7 @@
     python explain.py DIR [--model NAME]... [--library NAME]... [--budget SECONDS]
 
 Libraries: shap, shapiq, xgboost, lightgbm (the default), fasttreeshap (needs its own environment). One JSON object per line:
-`model`, `library`, `what` ("path-dependent" or "interventional"), `rows`, `us_per_call`, `us_per_row` (medians). Where 1000 rows
+`model`, `library`, `what` ("path-dependent" or "interventional"), `rows`, `us_per_call`, `us_per_row`, `cpu_us_per_row` (medians). Where 1000 rows
 would take longer than the budget there are fewer; a peer that refuses a model gives `{"model", "library", "what", "refused"}`.
 """
 

@@ -36,42 +36,44 @@ def benches(folder, names):
     return [Bench(folder, e) for e in index["models"] if not names or e["name"] in names]
 
 
-def median_seconds(call, budget):
-    """Median wall time of `call(i)`; the first call warms up, and is the answer itself when it alone takes a whole `budget`."""
+def medians(call, budget):
+    """Median wall and CPU seconds of `call(i)`; the first call warms up, and is the answer itself when it takes a whole `budget`."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        start = time.perf_counter()
-        call(0)
-        first = time.perf_counter() - start
-        if first > budget:
+        first = timed(call, 0)
+        if first[0] > budget:
             return first
-        times, begin, i = [], time.perf_counter(), 1
+        times, begin = [], time.perf_counter()
         while len(times) < 3 or (time.perf_counter() - begin < budget and len(times) < 300):
-            start = time.perf_counter()
-            call(i)
-            times.append(time.perf_counter() - start)
-            i += 1
-    return statistics.median(times)
+            times.append(timed(call, len(times) + 1))
+    return tuple(statistics.median(column) for column in zip(*times))
+
+
+def timed(call, i):
+    wall, processor = time.perf_counter(), time.process_time()
+    call(i)
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def report(bench, library, what, rows, seconds):
+    """Prints one line; `cpu_us_per_row` is the figure that other load on the machine does not inflate."""
+    wall, processor = seconds
     line = {
         "model": bench.name,
         "library": library,
         "what": what,
         "rows": rows,
-        "us_per_call": round(seconds * 1e6, 2),
-        "us_per_row": round(seconds * 1e6 / rows, 3),
+        "us_per_call": round(wall * 1e6, 2),
+        "us_per_row": round(wall * 1e6 / rows, 3),
+        "cpu_us_per_row": round(processor * 1e6 / rows, 3),
     }
     print(json.dumps(line), flush=True)
 
 
 def one_and_many(bench, library, what, call, budget):
     """Reports `call(rows)` for single rows (64 in turn) and for a batch: 1000 rows, or as many as fit three budgets."""
-    single = median_seconds(lambda i: call(bench.one[i % 64 : i % 64 + 1]), budget)
+    single = medians(lambda i: call(bench.one[i % 64 : i % 64 + 1]), budget)
     report(bench, library, what, 1, single)
-    start = time.perf_counter()
-    call(bench.many[:20])
-    per_row = max(time.perf_counter() - start - single, 0.0) / 19  # the fixed cost of a call stays out of the estimate
+    per_row = max(timed(lambda _: call(bench.many[:20]), 0)[1] - single[1], 0.0) / 19  # the fixed cost of a call stays out of the estimate
     rows = 1000 if per_row * 1000 <= 3 * budget else max(10, int(3 * budget / per_row))
     batch = bench.many[:rows]
-    report(bench, library, what, rows, median_seconds(lambda _: call(batch), budget))
+    report(bench, library, what, rows, medians(lambda _: call(batch), budget))

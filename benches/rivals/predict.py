@@ -2,7 +2,7 @@
 
     python predict.py DIR [--model NAME]... [--budget SECONDS]
 
-One JSON object per line: `model`, `library`, `what`, `rows`, `us_per_call`, `us_per_row` (medians).
+One JSON object per line: `model`, `library`, `what`, `rows`, `us_per_call`, `us_per_row`, `cpu_us_per_row` (medians).
 """
 
 import one_thread  # noqa: F401  isort: skip
