@@ -12,6 +12,8 @@ const ENGINE_TARGET: &str = "wasm32-unknown-unknown";
 const TEST_TARGET: &str = "wasm32-wasip2";
 /// The tool that runs a component on V8.
 const JCO: &str = "@bytecodealliance/jco@1.35.0";
+/// What drives the browser.
+const PLAYWRIGHT: &str = "playwright-core@1.64.1";
 
 /// What packing needs.
 pub fn for_packing() -> Result<()> {
@@ -20,8 +22,8 @@ pub fn for_packing() -> Result<()> {
 
 /// Programs the tests drive.
 pub struct Tools {
-    /// Runs components on V8.
-    pub jco: PathBuf,
+    /// Where npm put jco, which runs components on V8, and playwright-core.
+    pub node_modules: PathBuf,
     /// A browser without a window.
     pub chromium: PathBuf,
 }
@@ -29,7 +31,7 @@ pub struct Tools {
 /// What the tests need.
 pub fn for_tests() -> Result<Tools> {
     add_targets(&[ENGINE_TARGET, TEST_TARGET])?;
-    Ok(Tools { jco: jco()?, chromium: chromium()? })
+    Ok(Tools { node_modules: node_modules()?, chromium: chromium()? })
 }
 
 /// What the benchmarks need: the load generator.
@@ -51,18 +53,18 @@ fn add_targets(wanted: &[&str]) -> Result<()> {
     run(command("rustup").args(["target", "add"]).args(missing))
 }
 
-/// Installs jco below the target directory, once.
-fn jco() -> Result<PathBuf> {
-    let home = target().join("jco");
-    let program = home.join("node_modules/.bin/jco");
-    if !program.is_file() {
+/// Installs jco and playwright-core below the target directory, once.
+fn node_modules() -> Result<PathBuf> {
+    let home = target().join("node");
+    let modules = home.join("node_modules");
+    if !modules.join(".bin/jco").exists() || !modules.join("playwright-core").exists() {
         if !installed("npm") {
             debian(&["nodejs", "npm"])?;
         }
         std::fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
-        run(command("npm").args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&home).arg(JCO))?;
+        run(command("npm").args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&home).args([JCO, PLAYWRIGHT]))?;
     }
-    Ok(program)
+    Ok(modules)
 }
 
 fn chromium() -> Result<PathBuf> {

@@ -15,10 +15,11 @@ pub fn run_everything() -> Result<()> {
     tidy::run()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args(["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]))?;
-    functions::pack(Profile::Dev)?;
+    let hyaline = functions::pack(Profile::Dev)?;
     run(cargo()
         .args(["test", "--locked", "--no-fail-fast"])
-        .env("HYALINE_JCO", &tools.jco)
+        .env("HYALINE", hyaline)
+        .env("HYALINE_NODE_MODULES", &tools.node_modules)
         .env("HYALINE_CHROMIUM", &tools.chromium))?;
     test_in_wasm()
 }
