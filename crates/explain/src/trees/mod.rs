@@ -6,9 +6,11 @@
 //! needed (Lundberg et al. 2018, arXiv:1802.03888). All columns encoded from one raw feature are one player of the game.
 
 mod background;
+mod cohort_walk;
 mod cohorts;
 mod edges;
 mod forest;
+mod fork_walk;
 mod leaf_game;
 mod quadrature;
 mod quadrature_walk;
@@ -17,8 +19,10 @@ mod tables;
 use hyaline_model::trees::{Aggregate, TreeEnsemble};
 
 use background::BinnedBackground;
+use cohort_walk::CohortWalk;
 use cohorts::Cohorts;
 use forest::{DEPTH_LIMIT, Forest, PLAYERS_ON_PATH_LIMIT};
+use fork_walk::ForkWalk;
 use quadrature_walk::QuadratureWalk;
 use tables::{Absence, LANES, Lane, Tables};
 
@@ -95,7 +99,9 @@ pub struct TreeExplainer {
 
 /// How trees without tables are explained.
 enum Walk {
+    Fork(ForkWalk),
     Quadrature(QuadratureWalk),
+    Cohort(CohortWalk),
     Cohorts(Cohorts),
 }
 
@@ -125,7 +131,13 @@ impl TreeExplainer {
         let binned = BinnedBackground::new(forest.binning(), background, columns);
         let plan = tables::plan(&forest, budget);
         let tables = tables::build(&forest, &plan, Absence::Background(&binned));
-        let walk = (!plan.others.is_empty()).then(|| Walk::Cohorts(Cohorts::new(&forest, &plan.others, binned)));
+        let shallow = forest.depth <= cohort_walk::DEPTH_LIMIT && forest.players_on_path <= cohort_walk::PLAYERS_LIMIT;
+        let fast = shallow && binned.rows() <= cohort_walk::ROWS_LIMIT;
+        let walk = match (plan.others.is_empty(), fast) {
+            (true, _) => None,
+            (false, true) => Some(Walk::Cohort(CohortWalk::new(&forest, &plan.others, binned))),
+            (false, false) => Some(Walk::Cohorts(Cohorts::new(&forest, &plan.others, binned))),
+        };
         Ok(TreeExplainer { forest, base_values, tables, walk })
     }
 
@@ -147,7 +159,12 @@ impl TreeExplainer {
         let base_values = forest.expected();
         let plan = tables::plan(&forest, budget);
         let tables = tables::build(&forest, &plan, Absence::Shares);
-        let walk = (!plan.others.is_empty()).then(|| Walk::Quadrature(QuadratureWalk::new(&forest, &plan.others)));
+        let shallow = forest.depth <= fork_walk::DEPTH_LIMIT && forest.players_on_path <= fork_walk::PLAYERS_LIMIT;
+        let walk = match (plan.others.is_empty(), shallow) {
+            (true, _) => None,
+            (false, true) => Some(Walk::Fork(ForkWalk::new(&forest, &plan.others))),
+            (false, false) => Some(Walk::Quadrature(QuadratureWalk::new(&forest, &plan.others))),
+        };
         Ok(TreeExplainer { forest, base_values, tables, walk })
     }
 
@@ -160,7 +177,9 @@ impl TreeExplainer {
     pub fn bytes(&self) -> usize {
         let walk = match &self.walk {
             None => 0,
+            Some(Walk::Fork(walk)) => walk.bytes(),
             Some(Walk::Quadrature(walk)) => walk.bytes(),
+            Some(Walk::Cohort(walk)) => walk.bytes(),
             Some(Walk::Cohorts(walk)) => walk.bytes(),
         };
         self.tables.bytes() + walk
@@ -232,7 +251,9 @@ impl TreeExplainer {
     fn walk(&self, bins: &[i16], attributions: &mut [f64]) {
         match &self.walk {
             None => {}
+            Some(Walk::Fork(walk)) => walk.explain(bins, attributions),
             Some(Walk::Quadrature(walk)) => walk.explain(bins, attributions),
+            Some(Walk::Cohort(walk)) => walk.explain(bins, attributions),
             Some(Walk::Cohorts(walk)) => walk.explain(bins, attributions),
         }
     }

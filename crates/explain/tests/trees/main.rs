@@ -65,7 +65,7 @@ fn check(seed: u64, budget: usize, relative: f64) {
 
 #[test]
 fn prop_walks_give_the_values_of_the_games() {
-    check(1, 0, 1e-13);
+    check(1, 0, 1e-7);
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Tables {
 fn add_lines<const WIDTH: usize>(entries: &[i32], slots: &[u32], lines: &Lane<u16>, sums: &mut [Lane<i32>]) {
     let entries = entries.as_chunks::<WIDTH>().0;
     let slots: [usize; WIDTH] = std::array::from_fn(|column| slots[column] as usize);
-    let mut sums = sums.get_disjoint_mut(slots).expect("a block has one column per slot");
+    let sums = sums.get_disjoint_mut(slots).expect("a block has one column per slot");
     for (lane, &line) in lines.iter().enumerate() {
         let entries = &entries[usize::from(line)];
         for column in 0..WIDTH {
