@@ -35,7 +35,7 @@ struct Made {
 const MAX_ELEMENTS: usize = 1 << 25;
 
 /// Rows of a sample.
-const SAMPLE_ROWS: usize = 2;
+pub(super) const SAMPLE_ROWS: usize = 2;
 
 /// The graph under construction.
 #[derive(Debug, Default)]

@@ -1,9 +1,10 @@
 //! The finished graph: schema, probing with example rows, and the estimator that has exact explanations.
 
+use hyaline_model::graph::ml::LabelEncoder;
 use hyaline_model::graph::{Dependence, Graph, Op, ValueId, dependences};
 use hyaline_model::trees::Aggregate;
 use hyaline_model::{
-    Batch, Column, Core, Data, ElementType, Feature, FeatureKind, Head, Link, Missing, Schema, Symbols, Tensor, Unseen,
+    Batch, Column, Core, Data, ElementType, Feature, FeatureKind, Head, Link, Missing, Schema, Symbol, Symbols, Tensor, Unseen,
 };
 
 use super::builder::Builder;
@@ -81,7 +82,7 @@ fn categories(graph: &Graph, features: &mut [Feature], symbols: &Symbols) {
         let constant = |id: ValueId| (id.0 as usize).checked_sub(parts.inputs.len()).and_then(|at| parts.constants.get(at));
         let known: Vec<_> = match &node.op {
             Op::OneHotEncoder(encoder) => encoder.known_symbols().to_vec(),
-            Op::LabelEncoder(encoder) => encoder.known_symbols().collect(),
+            Op::LabelEncoder(encoder) => in_order_of_codes(encoder),
             Op::Compare(_) => match node.inputs.iter().flatten().find_map(|&id| constant(id)).map(Tensor::data) {
                 Some(Data::Symbol(values)) => values.clone(),
                 _ => continue,
@@ -99,6 +100,20 @@ fn categories(graph: &Graph, features: &mut [Feature], symbols: &Symbols) {
             }
         }
     }
+}
+
+/// The encoder's texts, by the numbers they become, where they become numbers.
+fn in_order_of_codes(encoder: &LabelEncoder) -> Vec<Symbol> {
+    let mut known: Vec<Symbol> = encoder.known_symbols().collect();
+    let codes = match encoder.values() {
+        Data::I64(codes) => codes.iter().map(|&code| code as f64).collect(),
+        Data::F32(codes) => codes.iter().map(|&code| f64::from(code)).collect(),
+        _ => return known,
+    };
+    let mut coded: Vec<(f64, Symbol)> = std::iter::zip::<Vec<f64>, _>(codes, known).collect();
+    coded.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    known = coded.into_iter().map(|(_, symbol)| symbol).collect();
+    known
 }
 
 /// `rows` rows of small varied numbers and known categories, different for every `seed`.
@@ -146,7 +161,7 @@ impl Probe<'_> {
         };
         match &examples.columns()[feature] {
             Column::Symbols(_) => {
-                let accepts_unseen = with(Column::Symbols(vec![hyaline_model::Symbol::UNKNOWN; EXAMPLES]));
+                let accepts_unseen = with(Column::Symbols(vec![Symbol::UNKNOWN; EXAMPLES]));
                 let unseen = if accepts_unseen { Unseen::Accepted } else { Unseen::Refused };
                 // The empty text is an answer only where an operator of the model knows it.
                 let missing = if self.knows_empty_text() && with(Column::Symbols(vec![self.symbols.symbol(""); EXAMPLES])) {

@@ -2,7 +2,7 @@
 
 use hyaline_model::graph::Op;
 use hyaline_model::graph::dense::{
-    ArgExtreme, Binary, Cast, Clip, Compare, Concat, ConstantOfShape, CumSum, Expand, Flatten, Gather, GatherElements,
+    ArgExtreme, Binary, Cast, Clip, Compare, Compress, Concat, ConstantOfShape, CumSum, Expand, Flatten, Gather, GatherElements,
     GatherNd, Gemm, Identity, Logical, LpNormalize, MatMul, NonZero, OneHot, Range, Reduce, Reduction, Reshape,
     ScatterElements, ScatterNd, Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary,
     Unsqueeze,
@@ -96,6 +96,7 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "Expand" => simple(graph, Expand.into()),
         "Tile" => simple(graph, Tile.into()),
         "Gather" => simple(graph, Gather { axis: axis(0)? }.into()),
+        "Compress" => simple(graph, Compress { axis: node.optional_int("axis")? }.into()),
         "GatherElements" => simple(graph, GatherElements { axis: axis(0)? }.into()),
         "GatherND" if node.int("batch_dims", 0)? == 0 => simple(graph, GatherNd.into()),
         "ScatterElements" | "Scatter" if node.text("reduction")?.is_none_or(|rule| rule == "none") => {
@@ -143,7 +144,7 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "BatchNormalization" => batch_normalization(node, graph),
         "Scan" => pairwise::lower_scan(node, graph),
         "If" | "Loop" | "SequenceMap" => Err(node.unsupported("graphs inside operators")),
-        "RegexFullMatch" | "StringConcat" | "StringNormalizer" | "StringSplit" | "TfIdfVectorizer" => {
+        "RegexFullMatch" | "StringConcat" | "StringNormalizer" | "StringSplit" | "TfIdfVectorizer" | "Tokenizer" => {
             Err(node.unsupported("manipulating text; turn text into numbers or categories before the model"))
         }
         _ => Err(node.unsupported("this operator is not one the tabular engine runs")),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use hyaline_model::graph::Op;
-use hyaline_model::graph::dense::{Concat, Reshape, Unary};
+use hyaline_model::graph::dense::{Binary, Concat, Reshape, Unary};
 use hyaline_model::graph::ml::{LabelEncoder, Labels};
 use hyaline_model::{Data, ElementType, Label, Symbols, Tensor};
 
-use super::builder::{Builder, Value};
+use super::builder::{Builder, SAMPLE_ROWS, Value};
 use super::inputs::Dictionary;
 use super::node::Node;
 use super::proto::GraphProto;
@@ -107,6 +107,7 @@ pub(super) fn read(
             return Err(ImportError::unsupported(format!("ONNX output `{}`", shorten(name)), reason));
         }
         [(name, &Bound::Value(label)), (_, &Bound::Value(scores)), ref rest @ ..] if is_label(builder, label) => {
+            one_label(builder, name, label)?;
             let labels = labels_of(builder, symbols, label).ok_or_else(|| {
                 ImportError::unsupported(
                     format!("ONNX output `{}`", shorten(name)),
@@ -144,8 +145,8 @@ fn regression(builder: &Builder, name: &str, value: Value, options: &ImportOptio
         return Err(ImportError::unsupported(place(), "text without scores, expected numbers"));
     }
     let columns = match builder.sample(value).map(Tensor::shape) {
-        Some([_]) | None => 1,
-        Some(&[_, columns]) if columns > 0 => columns,
+        Some([SAMPLE_ROWS]) | None => 1,
+        Some(&[SAMPLE_ROWS, columns]) if columns > 0 => columns,
         Some(shape) => {
             return Err(ImportError::unsupported(place(), format!("shape {shape:?} for two rows, expected one row of numbers each")));
         }
@@ -159,6 +160,17 @@ fn regression(builder: &Builder, name: &str, value: Value, options: &ImportOptio
     Ok(Answer::Regression { value, targets })
 }
 
+/// Refuses anything but one label per row.
+fn one_label(builder: &Builder, name: &str, label: Value) -> Result<(), ImportError> {
+    match builder.sample(label).map(Tensor::shape) {
+        Some([SAMPLE_ROWS] | [SAMPLE_ROWS, 1] | [1, SAMPLE_ROWS]) | None => Ok(()),
+        Some(shape) => {
+            let reason = format!("labels of shape {shape:?} for two rows, expected one label each");
+            Err(ImportError::unsupported(format!("ONNX output `{}`", shorten(name)), reason))
+        }
+    }
+}
+
 fn classification(
     builder: &Builder,
     name: &str,
@@ -167,13 +179,10 @@ fn classification(
     labels: Vec<Label>,
 ) -> Result<Answer, ImportError> {
     let unsupported = |reason: String| Err(ImportError::unsupported(format!("ONNX output `{}`", shorten(name)), reason));
-    match builder.sample(label).map(Tensor::shape) {
-        Some([_] | [_, 1]) | None => {}
-        Some(shape) => return unsupported(format!("labels of shape {shape:?} for two rows, expected one label each")),
-    }
+    one_label(builder, name, label)?;
     match builder.sample(scores).map(Tensor::shape) {
-        Some([_] | [_, 1]) if labels.len() <= 2 => {}
-        Some(&[_, columns]) if columns == labels.len() => {}
+        Some([SAMPLE_ROWS] | [SAMPLE_ROWS, 1]) if labels.len() <= 2 => {}
+        Some(&[SAMPLE_ROWS, columns]) if columns == labels.len() => {}
         None => {}
         Some(shape) => return unsupported(format!("scores of shape {shape:?} for two rows and {} classes", labels.len())),
     }
@@ -227,40 +236,76 @@ fn labels_of(builder: &Builder, symbols: &Symbols, mut value: Value) -> Option<V
         Labels::Integers(labels) => Some(labels.iter().map(|&label| Label::Integer(label)).collect()),
         Labels::Symbols(labels) => labels.iter().map(text).collect(),
     };
-    loop {
+    // Arithmetic with one constant between the set of labels and the output, as `1 - 2 · (score < 0)`; the last comes first.
+    let mut steps: Vec<(Binary, i64, bool)> = Vec::new();
+    let found = loop {
         if let Some(labels) = builder.labels(value) {
-            return Some(labels.to_vec());
+            break labels.to_vec();
         }
         let (op, operands) = builder.maker(value)?;
         let operand = |index: usize| operands.get(index).copied().flatten();
         match op {
-            Op::ClassLabel(rule) => return of_labels(rule.labels()),
-            Op::SvmClassifier(machine) => return of_labels(machine.labels()),
+            Op::ClassLabel(rule) => break of_labels(rule.labels())?,
+            Op::SvmClassifier(machine) => break of_labels(machine.labels())?,
             Op::Gather(_) | Op::ArrayFeatureExtractor(_) => {
-                return of_data(builder.constant_of(operand(0)?)?.data());
+                break of_data(builder.constant_of(operand(0)?)?.data())?;
             }
             Op::ArgExtreme(extreme) => {
                 let shape = builder.sample(operand(0)?)?.shape();
                 let axis = if extreme.axis < 0 { extreme.axis + shape.len() as i64 } else { extreme.axis };
                 let extent = *shape.get(usize::try_from(axis).ok()?)?;
-                return (extent <= MAX_CLASSES).then(|| (0..extent as i64).map(Label::Integer).collect());
+                if extent > MAX_CLASSES {
+                    return None;
+                }
+                break (0..extent as i64).map(Label::Integer).collect();
             }
             Op::Select(_) => {
                 let mut labels = of_data(builder.constant_of(operand(2)?)?.data())?;
                 labels.extend(of_data(builder.constant_of(operand(1)?)?.data())?);
                 labels.sort_by_key(|label| if let Label::Integer(value) = label { *value } else { 0 });
                 labels.dedup();
-                return Some(labels);
+                break labels;
             }
-            Op::Unary(Unary::Sign) => return Some(vec![Label::Integer(-1), Label::Integer(1)]),
-            Op::LabelEncoder(encoder) => return of_data(encoder.values()),
-            Op::Compare(_) | Op::Logical(_) | Op::Binarizer(_) => return Some(vec![Label::Integer(0), Label::Integer(1)]),
+            Op::Unary(Unary::Sign) => break vec![Label::Integer(-1), Label::Integer(1)],
+            Op::LabelEncoder(encoder) => break of_data(encoder.values())?,
+            Op::Compare(_) | Op::Logical(_) | Op::Binarizer(_) => break vec![Label::Integer(0), Label::Integer(1)],
+            Op::Binary(arithmetic @ (Binary::Add | Binary::Sub | Binary::Mul)) => {
+                let (a, b) = (operand(0)?, operand(1)?);
+                let constant_first = builder.constant_of(a).is_some();
+                let (constant, other) = if constant_first { (a, b) } else { (b, a) };
+                match builder.constant_of(constant)?.data() {
+                    Data::I64(values) if values.len() == 1 => steps.push((*arithmetic, values[0], constant_first)),
+                    _ => return None,
+                }
+                value = other;
+            }
             Op::Cast(_) | Op::Identity(_) | Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => {
                 value = operand(0)?;
             }
             _ => return None,
         }
+    };
+    if steps.is_empty() {
+        return Some(found);
     }
+    let mut numbers: Vec<i64> = found
+        .iter()
+        .map(|label| if let Label::Integer(label) = label { Some(*label) } else { None })
+        .collect::<Option<_>>()?;
+    for (arithmetic, constant, constant_first) in steps.into_iter().rev() {
+        for number in &mut numbers {
+            let (a, b) = if constant_first { (constant, *number) } else { (*number, constant) };
+            *number = match arithmetic {
+                Binary::Add => a.wrapping_add(b),
+                Binary::Sub => a.wrapping_sub(b),
+                _ => a.wrapping_mul(b),
+            };
+        }
+    }
+    // Without a class order of its own the file gets the usual one.
+    numbers.sort_unstable();
+    numbers.dedup();
+    Some(numbers.into_iter().map(Label::Integer).collect())
 }
 
 /// Most classes of one classifier.

@@ -118,6 +118,7 @@ fn lower(
             values(trees::lower(&node, builder)?)
         }
         ("ai.onnx.ml", ..) => values(ml::lower(&node, builder)?),
+        ("com.microsoft", "Tokenizer", None) => return dense::lower(&node, builder).map(|_| ()),
         ("com.microsoft", "CDist", None) => values(pairwise::lower_cdist(&node, builder)?),
         _ => return Err(node.unsupported("an operator of a domain that is not known here")),
     };

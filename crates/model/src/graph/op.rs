@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::dense::{
-    ArgExtreme, Binary, Cast, Clip, Compare, Concat, ConstantOfShape, CumSum, Distance, Expand, Flatten, Gather,
+    ArgExtreme, Binary, Cast, Clip, Compare, Compress, Concat, ConstantOfShape, CumSum, Distance, Expand, Flatten, Gather,
     GatherElements, GatherNd, Gemm, Identity, Logical, LpNormalize, MatMul, NonZero, OneHot, Range, Reduce, Reshape,
     ScatterElements, ScatterNd, Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary,
     Unsqueeze,
@@ -94,6 +94,8 @@ operators! {
     Tile(Tile),
     /// Entries of an axis.
     Gather(Gather),
+    /// Entries of an axis, by a condition.
+    Compress(Compress),
     /// Elements picked one by one.
     GatherElements(GatherElements),
     /// Slices picked one by one.
@@ -228,9 +230,7 @@ impl Operator for TreeEnsemble {
         let rows = matrix_rows(operand(operands, 0)?, self.columns())?;
         let x = as_f64(operand(operands, 0)?)?;
         let mut margins = vec![0.0; rows * self.outputs()];
-        for (row, margins) in x.chunks_exact(self.columns()).zip(margins.chunks_exact_mut(self.outputs())) {
-            TreeEnsemble::evaluate(self, row, margins);
-        }
+        TreeEnsemble::evaluate(self, &x, &mut margins);
         Ok(vec![tensor(vec![rows, self.outputs()], Data::F64(margins))?])
     }
 

@@ -322,3 +322,47 @@ impl Operator for OneHot {
         if self.axis == -1 { Flow::Expands } else { Flow::All }
     }
 }
+
+/// The entries of an axis (of the flattened tensor without one) whose condition (operand 1, booleans) holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Compress {
+    /// The axis; negative counts from the end.
+    pub axis: Option<i64>,
+}
+
+impl Operator for Compress {
+    fn name(&self) -> &'static str {
+        "Compress"
+    }
+
+    fn arity(&self) -> Arity {
+        Arity::exactly(2)
+    }
+
+    fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
+        match operand_type(operands, 1)? {
+            ElementType::Bool => Ok(vec![operand_type(operands, 0)?]),
+            other => Err(format!("a condition of {other:?}")),
+        }
+    }
+
+    fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
+        let x = operand(operands, 0)?;
+        let Data::Bool(condition) = operand(operands, 1)?.data() else {
+            return Err(format!("a condition of {:?}", operand(operands, 1)?.element_type()));
+        };
+        let kept: Vec<i64> = (0..).zip(condition).filter(|(_, holds)| **holds).map(|(index, _)| index).collect();
+        let kept = tensor(vec![kept.len()], Data::I64(kept))?;
+        match self.axis {
+            Some(axis) => Gather { axis }.evaluate(&[Some(x), Some(&kept)]),
+            None => {
+                let flat = tensor(vec![x.data().len()], x.data().clone())?;
+                Gather { axis: 0 }.evaluate(&[Some(&flat), Some(&kept)])
+            }
+        }
+    }
+
+    fn flow(&self) -> Flow {
+        Flow::Moves(Some(1))
+    }
+}

@@ -16,7 +16,7 @@ mod select;
 pub use cast::Cast;
 pub use distance::{Distance, Metric};
 pub use elementwise::{Binary, Compare, Logical, Unary};
-pub use gather::{Gather, GatherElements, GatherNd, OneHot, ScatterElements, ScatterNd};
+pub use gather::{Compress, Gather, GatherElements, GatherNd, OneHot, ScatterElements, ScatterNd};
 pub use layout::{Concat, Expand, Flatten, Reshape, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze};
 pub use matmul::{Gemm, MatMul};
 pub use normalise::{LpNormalize, Softmax};
