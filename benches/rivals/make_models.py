@@ -182,7 +182,7 @@ def main(folder):
             entry[f"{key}_base"] = float(np.ravel(explainer.expected_value)[0])
         index.append(entry)
         print(json.dumps({k: entry[k] for k in ("name", "tree_count", "leaves", "base")}), flush=True)
-    versions = {p: version(p) for p in ("lightgbm", "numpy", "onnx", "onnxmltools", "scikit-learn", "shap", "skl2onnx", "xgboost")}
+    versions = {p: version(p) for p in ("lightgbm", "numpy", "onnx", "onnxmltools", "scikit-learn", "shap", "skl2onnx")} | {"xgboost": xgb.__version__}
     (folder / "index.json").write_text(json.dumps({"versions": versions, "models": index}, indent=1) + "\n")
 
 
