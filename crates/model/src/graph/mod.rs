@@ -51,7 +51,7 @@ pub struct GraphNode {
 }
 
 /// A graph as an importer made it, not yet checked.
-#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct GraphParts {
     /// Inputs, covering the features in order.
     pub inputs: Vec<GraphInput>,
