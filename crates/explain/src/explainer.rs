@@ -3,29 +3,11 @@
 use std::fmt;
 
 use hyaline_model::graph::{EvalError, Op};
-use hyaline_model::{Batch, Core, Head, Link, Model};
+use hyaline_model::{Batch, Core, ExplainerSettings, Head, Link, Method, Model};
 
 use crate::linear::LinearExplainer;
 use crate::trees::{TreeExplainError, TreeExplainer};
-use crate::{Explanations, Method, OutputSpace, shapley_values};
-
-/// What the packer decides about explanations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Most bytes the tables of the default tree method may take; beyond it a slower method with small memory is used.
-    pub table_budget: usize,
-    /// Most raw features for which every coalition is evaluated without being asked.
-    pub enumeration_limit: usize,
-    /// The method a request gets that names none; `None` chooses by the model.
-    pub method: Option<Method>,
-}
-
-impl Default for Settings {
-    /// 24 MiB of tables, enumeration up to 12 features, method by the model.
-    fn default() -> Settings {
-        Settings { table_budget: 24 << 20, enumeration_limit: 12, method: None }
-    }
-}
+use crate::{Explanations, OutputSpace, shapley_values};
 
 /// What a caller asks for; `None` leaves it to the function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +40,7 @@ const SECOND_METHOD_NODES: usize = 20_000;
 
 /// Everything precomputed for one model.
 pub struct Explainer {
-    settings: Settings,
+    settings: ExplainerSettings,
     linear: Option<LinearExplainer>,
     interventional: Option<TreeExplainer>,
     path_dependent: Option<TreeExplainer>,
@@ -76,8 +58,9 @@ impl Explainer {
     ///
     /// # Errors
     /// [`ExplainError::Evaluation`] when the model refuses its own background;
-    /// [`ExplainError::Unsupported`] when [`Settings::method`] names a method this model cannot have.
-    pub fn new(model: &Model, settings: &Settings) -> Result<Explainer, ExplainError> {
+    /// [`ExplainError::Unsupported`] when [`ExplainerSettings::method`] names a method this model cannot have.
+    pub fn new(model: &Model) -> Result<Explainer, ExplainError> {
+        let settings = model.parts().explainer;
         let background = match (&model.parts().core, &model.parts().background) {
             (Core::Additive { .. }, Some(background)) => Some(model.encode(background)?),
             _ => None,
@@ -87,16 +70,16 @@ impl Explainer {
             _ => None,
         };
         let mut explainer =
-            Explainer { settings: *settings, linear, interventional: None, path_dependent: None, default: None };
+            Explainer { settings, linear, interventional: None, path_dependent: None, default: None };
         explainer.prepare_trees(model, background.as_deref())?;
         explainer.default = match settings.method {
             Some(method) => {
-                explainer.check(model, method, settings.enumeration_limit.max(ENUMERATION_CEILING))?;
+                explainer.check(model, method, ENUMERATION_CEILING)?;
                 Some(method)
             }
-            None => [Method::Interventional, Method::PathDependent, Method::Linear, Method::Enumeration]
+            None => Method::ALL
                 .into_iter()
-                .find(|&method| explainer.check(model, method, settings.enumeration_limit).is_ok()),
+                .find(|&method| explainer.check(model, method, settings.enumeration_limit as usize).is_ok()),
         };
         Ok(explainer)
     }
@@ -109,7 +92,7 @@ impl Explainer {
         let features = model.schema().len();
         let small = trees.parts().nodes.len() <= SECOND_METHOD_NODES;
         let first_is_path_dependent = self.settings.method == Some(Method::PathDependent) || background.is_none();
-        let budget = |first: bool| if first { self.settings.table_budget } else { 0 };
+        let budget = |first: bool| if first { self.settings.table_budget as usize } else { 0 };
         let wanted = |first: bool, method: Method| first || small || self.settings.method == Some(method);
         let (interventional, path_dependent) = (!first_is_path_dependent, first_is_path_dependent);
         if let Some(background) = background
@@ -141,7 +124,7 @@ impl Explainer {
     }
 
     /// The settings it was made with.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ExplainerSettings {
         &self.settings
     }
 
@@ -154,7 +137,7 @@ impl Explainer {
     /// [`ExplainError::Unsupported`] naming what the model lacks for the method or space, and the remedy;
     /// [`ExplainError::Evaluation`] when the model refuses a row.
     pub fn explain(&self, model: &Model, batch: &Batch, request: Request) -> Result<Explanations, ExplainError> {
-        let enumerable = self.check(model, Method::Enumeration, self.settings.enumeration_limit).is_ok();
+        let enumerable = self.check(model, Method::Enumeration, self.settings.enumeration_limit as usize).is_ok();
         let probability = request.space == Some(OutputSpace::Probability) && !margin_is_answer(model);
         let method = match request.method.or(self.default) {
             // Only enumeration can explain another unit than the margin.
@@ -163,7 +146,7 @@ impl Explainer {
             None => {
                 return Err(ExplainError::Unsupported(format!(
                     "this model has no exact explanation: {}",
-                    self.check(model, Method::Enumeration, self.settings.enumeration_limit)
+                    self.check(model, Method::Enumeration, self.settings.enumeration_limit as usize)
                         .err()
                         .map_or_else(String::new, |error| error.to_string())
                 )));
@@ -174,7 +157,7 @@ impl Explainer {
             return Err(ExplainError::Unsupported(format!(
                 "{} explains margins; exact values in probability space need method=enumeration, which this model's {} \
                  features allow only up to {ENUMERATION_CEILING}",
-                name(method),
+                method.name(),
                 model.schema().len()
             )));
         }
@@ -391,14 +374,4 @@ fn margin_is_answer(model: &Model) -> bool {
 /// Whether explanations speak about class 0 of a binary classifier whose one margin is that of class 1.
 fn explains_first_class(model: &Model) -> bool {
     matches!(model.parts().core, Core::Additive { link: Link::Logistic, .. }) && model.parts().positive == 0
-}
-
-/// The method's name in requests and answers.
-fn name(method: Method) -> &'static str {
-    match method {
-        Method::Interventional => "interventional",
-        Method::PathDependent => "path-dependent",
-        Method::Linear => "linear",
-        Method::Enumeration => "enumeration",
-    }
 }

@@ -1,17 +1,6 @@
 //! What every method answers.
 
-/// How attributions were computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Exact TreeSHAP against the background (Lundberg et al. 2020, doi:10.1038/s42256-019-0138-9).
-    Interventional,
-    /// Exact TreeSHAP conditional on the training covers of each path (Lundberg et al. 2018, arXiv:1802.03888).
-    PathDependent,
-    /// Closed form of a linear model.
-    Linear,
-    /// Every coalition, against the background.
-    Enumeration,
-}
+use hyaline_model::Method;
 
 /// The unit in which attributions add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,5 +12,6 @@ mod linear;
 pub mod trees;
 
 pub use enumeration::shapley_values;
-pub use explainer::{ExplainError, Explainer, Request, Settings};
-pub use explanation::{Explanations, Method, OutputSpace};
+pub use explainer::{ExplainError, Explainer, Request};
+pub use explanation::{Explanations, OutputSpace};
+pub use hyaline_model::Method;

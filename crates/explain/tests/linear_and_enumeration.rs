@@ -1,6 +1,6 @@
 //! The closed form and the enumeration must agree wherever both apply, and both must add up.
 
-use hyaline_explain::{ExplainError, Explainer, Method, OutputSpace, Request, Settings};
+use hyaline_explain::{ExplainError, Explainer, Method, OutputSpace, Request};
 use hyaline_model::graph::{GraphInput, GraphNode, GraphParts, Linear, Op, ValueId};
 use hyaline_model::{
     Batch, Column, Core, ElementType, Feature, FeatureKind, Head, Link, Model, ModelParts, Schema, Symbols,
@@ -37,6 +37,7 @@ fn linear_model(background: Option<Vec<Vec<f64>>>) -> Model {
         head: Head::Regression { value: ValueId(1), targets: vec!["y".to_owned(), "z".to_owned()] },
         core: Core::Additive { node: 0, column_feature: vec![0, 1, 2], link: Link::Identity },
         positive: 0,
+        explainer: hyaline_model::ExplainerSettings::default(),
         background,
         card: "{}".to_owned(),
         schema,
@@ -54,7 +55,7 @@ fn rows(model: &Model) -> Batch {
 }
 
 fn explain(model: &Model, method: Option<Method>, space: Option<OutputSpace>) -> Result<hyaline_explain::Explanations, ExplainError> {
-    let explainer = Explainer::new(model, &Settings::default()).unwrap();
+    let explainer = Explainer::new(model).unwrap();
     explainer.explain(model, &rows(model), Request { method, space })
 }
 

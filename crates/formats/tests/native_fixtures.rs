@@ -88,6 +88,7 @@ fn model(imported: Imported) -> Model {
         head,
         core,
         positive: 1,
+        explainer: hyaline_model::ExplainerSettings::default(),
         background: None,
         card: "{}".to_owned(),
     })
@@ -221,4 +222,23 @@ fn path_dependent_attributions_are_the_library_s() {
 #[test]
 fn interventional_attributions_are_those_of_all_coalitions() {
     compare_attributions(true);
+}
+
+/// Trees of `xgboost-3.4.1-squarederror` with these attributes beside them, and what the importer says of that.
+fn with_attributes(attributes: &str) -> (usize, Vec<String>) {
+    let path = fixtures().join("xgboost-3.4.1-squarederror/model.json");
+    let text = fs::read_to_string(path).expect("a model");
+    let edited = text.replacen("\"attributes\":{}", &format!("\"attributes\":{{{attributes}}}"), 1);
+    let imported = import(edited.as_bytes(), &ImportOptions::default()).expect("a model");
+    let notes = imported.notes.clone();
+    (model(imported).core_trees().expect("trees").parts().roots.len(), notes)
+}
+
+#[test]
+fn a_scikit_learn_model_stops_at_its_best_iteration() {
+    let stopped = "early stopping: the first 3 of 8 trees count, as in the scikit-learn interface".to_owned();
+    assert_eq!(with_attributes(r#""best_iteration":"2","scikit_learn":"{}""#), (3, vec![stopped]));
+    let whole = "early stopping: all trees count, as in Booster.predict without iteration_range".to_owned();
+    assert_eq!(with_attributes(r#""best_iteration":"2""#), (8, vec![whole]));
+    assert_eq!(with_attributes(""), (8, Vec::new()));
 }

@@ -33,6 +33,7 @@ fn run(bytes: &[u8]) -> Result<(), String> {
         head: imported.head,
         core: imported.core,
         positive: 0,
+        explainer: hyaline_model::ExplainerSettings::default(),
         background: None,
         card: "{}".to_owned(),
     };

@@ -87,6 +87,7 @@ fn model(imported: Imported) -> Result<Model, String> {
         head: imported.head,
         core: imported.core,
         positive: 0,
+        explainer: hyaline_model::ExplainerSettings::default(),
         background: None,
         card: "{}".to_owned(),
     };

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod explainer_settings;
 mod floats;
 pub mod graph;
 mod model;
@@ -19,6 +20,7 @@ mod tensor;
 pub mod trees;
 
 pub use batch::{Batch, BatchError, Column};
+pub use explainer_settings::{ExplainerSettings, Method};
 pub use model::{Background, Core, Head, ImageError, Label, Link, Model, ModelParts, Predictions};
 pub use schema::{Categories, Feature, FeatureKind, Missing, Schema, SchemaError, Unseen};
 pub use symbols::{Symbol, Symbols};

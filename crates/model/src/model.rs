@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::graph::{EvalError, Graph, GraphParts, Op, ValueId};
 use crate::trees::TreeEnsemble;
-use crate::{Batch, Column, Data, Schema, Symbols, Tensor};
+use crate::{Batch, Column, Data, ElementType, ExplainerSettings, FeatureKind, Schema, Symbols, Tensor};
 
 /// Rows that stand for "the feature is absent" in interventional explanations. At least one row, of the model's schema.
 pub type Background = Batch;
@@ -91,6 +91,8 @@ pub struct ModelParts {
     pub core: Core,
     /// Index of the class that explanations of a binary classifier speak about; 1 unless the recipe says otherwise.
     pub positive: u32,
+    /// How explanations are prepared.
+    pub explainer: ExplainerSettings,
     /// Reference rows.
     pub background: Option<Background>,
     /// The card, canonical JSON, as the function shows it.
@@ -148,14 +150,23 @@ impl Model {
     ///
     /// # Errors
     /// [`ImageError::Inconsistent`] with the first contradiction.
-    pub fn new(parts: ModelParts) -> Result<Model, ImageError> {
+    pub fn new(mut parts: ModelParts) -> Result<Model, ImageError> {
         let fail = |reason: String| Err(ImageError::Inconsistent(reason));
-        let graph = Graph::new(parts.graph.clone()).map_err(|error| ImageError::Inconsistent(error.to_string()))?;
+        // The graph is kept once, in its checked form.
+        let graph = Graph::new(std::mem::take(&mut parts.graph)).map_err(|error| ImageError::Inconsistent(error.to_string()))?;
         if parts.name.is_empty() || !parts.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
             return fail(format!("the name `{}` is not made of letters, digits, `.`, `_` and `-`", parts.name));
         }
         if graph.features() != parts.schema.len() {
             return fail(format!("the graph takes {} features, the schema has {}", graph.features(), parts.schema.len()));
+        }
+        for input in &graph.parts().inputs {
+            let text = input.element_type == ElementType::Symbol;
+            for feature in &parts.schema.features()[input.first_feature as usize..][..input.features as usize] {
+                if matches!(feature.kind, FeatureKind::Category(_)) != text {
+                    return fail(format!("the input `{}` does not take the feature `{}`", input.name, feature.name));
+                }
+            }
         }
         if !parts.symbols.is_canonical() {
             return fail("the symbols are not sorted".to_owned());
@@ -177,7 +188,7 @@ impl Model {
             }
         }
         if let Core::Additive { node, column_feature, .. } = &parts.core {
-            let columns = match parts.graph.nodes.get(*node as usize).map(|node| &node.op) {
+            let columns = match graph.parts().nodes.get(*node as usize).map(|node| &node.op) {
                 Some(Op::Trees(trees)) => trees.columns(),
                 Some(Op::Linear(linear)) => linear.columns(),
                 _ => return fail(format!("the core names node {node}, which is no additive estimator")),
@@ -205,18 +216,20 @@ impl Model {
         let Some(body) = image.strip_prefix(MAGIC.as_slice()) else {
             return Err(ImageError::Magic { expected: VERSION, found: image.iter().take(8).copied().collect() });
         };
-        let parts = ModelParts::try_from_slice(body).map_err(|error| ImageError::Damaged(error.to_string()))?;
+        let (graph, parts) = <(GraphParts, ModelParts)>::try_from_slice(body)
+            .map_err(|error| ImageError::Damaged(error.to_string()))?;
+        let parts = ModelParts { graph, ..parts };
         Model::new(parts)
     }
 
     /// The canonical bytes of the model: equal models give equal bytes.
     pub fn to_image(&self) -> Vec<u8> {
         let mut image = MAGIC.to_vec();
-        borsh::to_writer(&mut image, &self.parts).expect("writing to memory cannot fail and no part holds what borsh refuses");
+        borsh::to_writer(&mut image, &(self.graph.parts(), &self.parts)).expect("writing to memory cannot fail and no part holds what borsh refuses");
         image
     }
 
-    /// The checked parts.
+    /// The checked parts, except the graph, which is empty here: [`Model::graph`] has it.
     pub fn parts(&self) -> &ModelParts {
         &self.parts
     }
@@ -255,7 +268,7 @@ impl Model {
     /// The estimator of an additive core.
     pub fn core_op(&self) -> Option<&Op> {
         match &self.parts.core {
-            Core::Additive { node, .. } => Some(&self.parts.graph.nodes[*node as usize].op),
+            Core::Additive { node, .. } => Some(&self.graph.parts().nodes[*node as usize].op),
             Core::Opaque => None,
         }
     }
@@ -271,10 +284,24 @@ impl Model {
         let Core::Additive { node, .. } = &self.parts.core else {
             panic!("an opaque core has no encoded matrix");
         };
-        let node = &self.parts.graph.nodes[*node as usize];
+        let node = &self.graph.parts().nodes[*node as usize];
         let operand = node.inputs[0].expect("an estimator has an operand");
-        let encoded = self.graph.run(batch, &[operand])?.remove(0);
-        Ok(numbers(encoded))
+        let encoded = numbers(self.graph.run(batch, &[operand])?.remove(0));
+        let columns = self.core_columns();
+        if Some(encoded.len()) != batch.rows().checked_mul(columns) {
+            let reason = format!("{} numbers for {} rows, expected {columns} for each", encoded.len(), batch.rows());
+            return Err(EvalError { node: node.name.clone(), reason });
+        }
+        Ok(encoded)
+    }
+
+    /// Columns of an additive core's encoded matrix; 0 for an opaque core.
+    fn core_columns(&self) -> usize {
+        match self.core_op() {
+            Some(Op::Trees(trees)) => trees.columns(),
+            Some(Op::Linear(linear)) => linear.columns(),
+            _ => 0,
+        }
     }
 
     /// Predicts every row.
@@ -295,20 +322,33 @@ impl Model {
         }
         let mut values = self.graph.run(batch, &wanted)?.into_iter();
         let mut next = || values.next().expect("one tensor per wanted value");
-        let (outputs, scores, labels) = match &self.parts.head {
-            Head::Regression { targets, .. } => (targets.len(), numbers(next()), Vec::new()),
+        let values = numbers(next());
+        let (outputs, labels) = match &self.parts.head {
+            Head::Regression { targets, .. } => (targets.len(), Vec::new()),
             Head::Classification { labels, .. } => {
-                let scores = numbers(next());
-                (labels.len(), scores, self.label_indices(next())?)
+                // A binary classifier may only score its positive class.
+                let outputs = if rows > 0 && values.len() == rows { 1 } else { labels.len() };
+                (outputs, self.label_indices(next())?)
             }
         };
-        let margins = match self.parts.core {
-            Core::Additive { .. } => numbers(next()),
-            Core::Opaque => Vec::new(),
+        let (margin_outputs, margins) = match self.core_op() {
+            Some(Op::Trees(trees)) => (trees.outputs(), numbers(next())),
+            Some(Op::Linear(linear)) => (linear.outputs(), numbers(next())),
+            _ => (0, Vec::new()),
         };
-        let margin_outputs = margins.len().checked_div(rows).unwrap_or(0);
-        let outputs = if rows > 0 { scores.len() / rows } else { outputs };
-        Ok(Predictions { rows, outputs, values: scores, margin_outputs, margins, labels })
+        let complete = |what: &str, found: usize, per_row: usize| {
+            if Some(found) == rows.checked_mul(per_row) {
+                return Ok(());
+            }
+            let reason = format!("{found} {what} for {rows} rows, expected {per_row} for each");
+            Err(EvalError { node: "answer".to_owned(), reason })
+        };
+        complete("numbers", values.len(), outputs)?;
+        complete("margins", margins.len(), margin_outputs)?;
+        if matches!(self.parts.head, Head::Classification { .. }) {
+            complete("labels", labels.len(), 1)?;
+        }
+        Ok(Predictions { rows, outputs, values, margin_outputs, margins, labels })
     }
 
     fn label_indices(&self, tensor: Tensor) -> Result<Vec<u32>, EvalError> {
@@ -343,7 +383,7 @@ impl Model {
             .features()
             .iter()
             .map(|feature| match &feature.kind {
-                crate::FeatureKind::Category(categories) => {
+                FeatureKind::Category(categories) => {
                     let text = feature.typical_category.as_ref().or(categories.values.first());
                     Column::Symbols(vec![self.symbols().symbol(text.map_or("", String::as_str))])
                 }

@@ -1,6 +1,6 @@
 //! A loaded function: the model, its explainer, and every document about it that does not change.
 
-use hyaline_explain::{ExplainError, Explainer, Explanations, Request as ExplainRequest, Settings};
+use hyaline_explain::{ExplainError, Explainer, Explanations, Request as ExplainRequest};
 use hyaline_model::{ImageError, Model, Predictions};
 
 use crate::card::Card;
@@ -40,7 +40,7 @@ impl Function {
     /// [`FunctionError`] with what is wrong with the image.
     pub fn from_image(image: &[u8]) -> Result<Function, FunctionError> {
         let model = Model::from_image(image)?;
-        let explainer = Explainer::new(&model, &Settings::default())?;
+        let explainer = Explainer::new(&model)?;
         Ok(Function::new(model, explainer))
     }
 

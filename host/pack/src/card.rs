@@ -44,7 +44,8 @@ pub struct Card {
     pub metrics: BTreeMap<String, f64>,
     /// Licences of the parts.
     pub licence: BTreeMap<String, String>,
-    /// `sha256:` digests: `model` (the file that was packed), `background`; once packed `engine` and `image`.
+    /// `sha256:` digests: `model` (the file that was packed) and `background` (its rows as a canonical JSON array of
+    /// objects by feature name); once packed `engine` and `image`.
     pub digests: BTreeMap<String, String>,
     /// Versions of what made the function.
     pub tools: BTreeMap<String, String>,
@@ -93,9 +94,9 @@ pub struct ExplainerCard {
     /// Rows that stand for an absent feature; 0 without a background.
     pub background_rows: usize,
     /// Most bytes of precomputed tables.
-    pub table_budget: usize,
+    pub table_budget: u64,
     /// Most features for which all coalitions are enumerated unasked.
-    pub enumeration_limit: usize,
+    pub enumeration_limit: u32,
 }
 
 /// Rows and the answers they must get, to the bit.

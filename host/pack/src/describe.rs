@@ -84,6 +84,7 @@ pub(crate) fn describe(
         graph: imported.graph,
         head: imported.head,
         core: imported.core,
+        explainer: recipe.explainer.settings(),
         background,
         card: String::new(),
     })

@@ -12,6 +12,7 @@
 pub mod answers;
 pub mod card;
 mod contract;
+mod covers;
 mod describe;
 mod digest;
 mod engine;

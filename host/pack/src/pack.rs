@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hyaline_explain::{ExplainError, Explainer, Method, Settings};
+use hyaline_explain::{ExplainError, Explainer, Method};
 use hyaline_formats::ImportError;
-use hyaline_model::{Core, ImageError, Model, ModelParts};
+use hyaline_model::{Batch, Core, ImageError, Model, ModelParts};
+use serde_json::Value;
 
 use crate::answers::method_name;
+use crate::covers::{self, Covers};
 use crate::card::{self, Card, ExplainerCard, Golden};
 use crate::describe::{DescribeError, describe, golden_rows};
 use crate::digest::sha256;
 use crate::engine::{Engine, TABULAR};
 use crate::import::import;
+use crate::json;
 use crate::proof::{ProofError, golden, prove};
 use crate::recipe::Recipe;
 use crate::reference::{Reference, ReferenceError};
@@ -114,14 +117,20 @@ pub fn pack(recipe: &Recipe, inputs: &Inputs, announce: &mut dyn FnMut(Step)) ->
 
     steps.begin(Step::Describe);
     let mut parts = describe(imported, recipe, reference.as_ref()).map_err(PackError::Describe)?;
-    let model = Model::new(parts.clone()).map_err(PackError::Model)?;
+    let mut model = Model::new(parts.clone()).map_err(PackError::Model)?;
+    let rows = reference.as_ref().map(|reference| reference.batch(&parts.schema, &parts.symbols)).transpose();
+    let rows = rows.map_err(PackError::Reference)?;
+    let covers = covers::count(&mut parts, &model, rows.as_ref()).map_err(|error| PackError::Explainer(error.into()))?;
+    if covers != Covers::File {
+        model = Model::new(parts.clone()).map_err(PackError::Model)?;
+    }
 
     steps.begin(Step::Answer);
-    let settings = Settings::default();
-    let explainer = Explainer::new(&model, &settings).map_err(PackError::Explainer)?;
+    let explainer = Explainer::new(&model).map_err(PackError::Explainer)?;
     let (batch, rows) = golden_rows(&model, recipe, reference.as_ref()).map_err(PackError::Reference)?;
     let golden = golden(&model, &explainer, &batch, rows).map_err(PackError::Proof)?;
-    let mut card = draft(recipe, &model, &explainer, &golden, &inputs.model);
+    let explainer = explainer_card(model.parts(), &explainer, covers, &golden);
+    let mut card = draft(recipe, &model, explainer, &inputs.model);
     parts.card = card.to_json();
     let image = Model::new(parts).map_err(PackError::Model)?.to_image();
 
@@ -154,13 +163,14 @@ pub fn pack(recipe: &Recipe, inputs: &Inputs, announce: &mut dyn FnMut(Step)) ->
 }
 
 /// The card as the model image carries it: everything but what is known only afterwards.
-fn draft(recipe: &Recipe, model: &Model, explainer: &Explainer, golden: &Golden, file: &[u8]) -> Card {
+fn draft(recipe: &Recipe, model: &Model, explainer: ExplainerCard, file: &[u8]) -> Card {
     let parts = model.parts();
     let labels = card::labels(&parts.head);
     let binary = card::task(&parts.head) == "classification" && labels.len() == 2;
     let mut digests = BTreeMap::from([("model".to_owned(), sha256(file))]);
     if let Some(background) = &parts.background {
-        digests.insert("background".to_owned(), sha256(format!("{background:?}").as_bytes()));
+        let rows = (0..background.rows()).map(|row| card::row(model, background, row, |_| None).into()).collect();
+        digests.insert("background".to_owned(), sha256(json::canonical(&Value::Array(rows)).as_bytes()));
     }
     Card {
         name: parts.name.clone(),
@@ -172,7 +182,7 @@ fn draft(recipe: &Recipe, model: &Model, explainer: &Explainer, golden: &Golden,
         positive: binary.then(|| labels.get(parts.positive as usize).cloned()).flatten(),
         labels,
         features: model.schema().features().iter().map(card::feature).collect(),
-        explainer: explainer_card(parts, explainer, golden),
+        explainer,
         metrics: recipe.metrics.clone(),
         licence: recipe.licence.clone(),
         digests,
@@ -191,17 +201,25 @@ fn seal(card: &mut Card, engine: Engine, image: &[u8], golden: Golden) {
     card.golden = Some(golden);
 }
 
-fn explainer_card(parts: &ModelParts, explainer: &Explainer, golden: &Golden) -> ExplainerCard {
-    let background_rows = parts.background.as_ref().map_or(0, hyaline_model::Batch::rows);
+fn explainer_card(parts: &ModelParts, explainer: &Explainer, covers: Covers, golden: &Golden) -> ExplainerCard {
+    let background_rows = parts.background.as_ref().map_or(0, Batch::rows);
     let features = parts.schema.len();
     let answered = golden.answers.explanations.as_ref().ok();
     let reason = match (explainer.default_method(), &golden.answers.explanations) {
         (Some(Method::Interventional), _) => {
             format!("trees, exactly, against the {background_rows} background rows of the reference data")
         }
-        (Some(Method::PathDependent), _) => "trees, exactly, by the covers that the model file carries; with reference \
-                                             data the method would be interventional"
-            .to_owned(),
+        (Some(Method::PathDependent), _) => match covers {
+            Covers::Counted(rows) => format!(
+                "trees, exactly, by covers counted from the {rows} rows of the reference data (the model file has none)"
+            ),
+            Covers::File if parts.background.is_some() => {
+                "trees, exactly, by the covers that the model file carries, as the recipe asks".to_owned()
+            }
+            Covers::File => "trees, exactly, by the covers that the model file carries; with reference data the method \
+                             would be interventional"
+                .to_owned(),
+        },
         (Some(Method::Linear), _) => {
             format!("a linear model in closed form, against the {background_rows} background rows of the reference data")
         }

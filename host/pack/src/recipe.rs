@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hyaline_model::ExplainerSettings;
 use serde::Deserialize;
 
 /// Name of a recipe in its folder.
@@ -18,6 +19,9 @@ pub struct Recipe {
     pub model: Source,
     /// `[data]`: reference rows; without them there are no statistics, no background and no golden rows.
     pub data: Option<Data>,
+    /// `[explainer]`: how explanations are prepared.
+    #[serde(default)]
+    pub explainer: Explainer,
     /// `[features."name"]`: what is known of a feature beyond model and data.
     #[serde(default)]
     pub features: BTreeMap<String, FeatureNote>,
@@ -82,6 +86,53 @@ impl Data {
     /// Golden rows unless the recipe says otherwise.
     pub fn default_golden() -> usize {
         8
+    }
+}
+
+/// `[explainer]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Explainer {
+    /// The method a request gets that names none; chosen by the model when absent.
+    pub method: Option<Method>,
+    /// Most MiB that tables of the tree methods may take.
+    pub table_mib: Option<u16>,
+}
+
+impl Explainer {
+    /// What the model image carries of it.
+    pub(crate) fn settings(&self) -> ExplainerSettings {
+        let default = ExplainerSettings::default();
+        ExplainerSettings {
+            method: self.method.map(Into::into),
+            table_budget: self.table_mib.map_or(default.table_budget, |mib| u64::from(mib) << 20),
+            ..default
+        }
+    }
+}
+
+/// A method by its name in recipes and flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Exact TreeSHAP against the background.
+    Interventional,
+    /// Exact TreeSHAP by covers; counted from the reference data when the model file has none.
+    PathDependent,
+    /// Closed form of a linear model.
+    Linear,
+    /// Every coalition, against the background.
+    Enumeration,
+}
+
+impl From<Method> for hyaline_model::Method {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Interventional => hyaline_model::Method::Interventional,
+            Method::PathDependent => hyaline_model::Method::PathDependent,
+            Method::Linear => hyaline_model::Method::Linear,
+            Method::Enumeration => hyaline_model::Method::Enumeration,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hyaline_model::{Batch, Categories, Column, Feature, FeatureKind, Missing, Schema, Symbol, Symbols};
+use hyaline_model::{Batch, Categories, Column, Feature, FeatureKind, Missing, Schema, Symbol, Symbols, Unseen};
 
 /// Cells that stand for a missing number, as pandas and R write them. For a category only the empty cell is missing.
 const MISSING: [&str; 7] = ["", "NA", "NaN", "nan", "null", "None", "?"];
@@ -52,6 +52,21 @@ pub enum ReferenceError {
         line: u64,
         /// The feature.
         feature: String,
+    },
+    /// A category that the model's encoder refuses.
+    #[error(
+        "line {line} of the reference data, feature `{feature}`: the model knows no `{value}`; it knows {}",
+        listed(.known)
+    )]
+    Unseen {
+        /// Line of the file.
+        line: u64,
+        /// The feature.
+        feature: String,
+        /// The cell.
+        value: String,
+        /// The categories of the model.
+        known: Vec<String>,
     },
 }
 
@@ -170,7 +185,19 @@ fn symbol(feature: &Feature, symbols: &Symbols, line: u64, cell: &str) -> Result
     if cell.is_empty() && feature.missing == Missing::Refused {
         return Err(ReferenceError::Missing { line, feature: feature.name.clone() });
     }
-    Ok(symbols.symbol(cell))
+    match &feature.kind {
+        FeatureKind::Category(Categories { values, unseen: Unseen::Refused })
+            if !(cell.is_empty() || values.is_empty() || values.iter().any(|value| value == cell)) =>
+        {
+            Err(ReferenceError::Unseen {
+                line,
+                feature: feature.name.clone(),
+                value: cell.to_owned(),
+                known: values.clone(),
+            })
+        }
+        _ => Ok(symbols.symbol(cell)),
+    }
 }
 
 fn number(feature: &Feature, line: u64, cell: &str) -> Result<f64, ReferenceError> {
@@ -211,7 +238,6 @@ pub(crate) fn evenly_spaced(rows: usize, count: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyaline_model::Unseen;
 
     fn schema() -> Schema {
         let category = FeatureKind::Category(Categories { values: vec!["b".into(), "a".into()], unseen: Unseen::Accepted });
@@ -255,6 +281,16 @@ mod tests {
         ] {
             assert_eq!(batch(text).expect_err("refused").to_string(), words);
         }
+    }
+
+    #[test]
+    fn a_category_the_model_refuses_is_refused_with_those_it_knows() {
+        let kind = FeatureKind::Category(Categories { values: vec!["a".into(), "b".into()], unseen: Unseen::Refused });
+        let schema = Schema::new(vec![Feature::new("c", kind)]).expect("the schema is valid");
+        let rows = Reference::parse(b"c,y\na,1\nz,2\n").expect("CSV");
+        let refused = rows.batch(&schema, &Symbols::new(vec!["a".into(), "b".into()])).expect_err("`z` is refused");
+        let words = "line 3 of the reference data, feature `c`: the model knows no `z`; it knows `a`, `b`";
+        assert_eq!(refused.to_string(), words);
     }
 
     #[test]
