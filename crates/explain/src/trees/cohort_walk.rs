@@ -145,7 +145,7 @@ struct Run<'a, const L: usize> {
     /// The tree's outputs.
     outputs: &'a [u32],
     /// By output of the tree and position on the path.
-    sums: Vec<[f32; L]>,
+    sums: Vec<[f64; L]>,
     attributions: &'a mut [f64],
 }
 
@@ -173,7 +173,7 @@ impl<const L: usize> Run<'_, L> {
             let position = usize::from(step.position);
             for (sums, &output) in self.sums.iter_mut().zip(self.outputs) {
                 let sum = std::mem::take(&mut sums[position]);
-                self.attributions[step.player as usize * self.walk.outputs + output as usize] += f64::from(sum);
+                self.attributions[step.player as usize * self.walk.outputs + output as usize] += sum;
             }
         }
     }
@@ -193,26 +193,26 @@ impl<const L: usize> Run<'_, L> {
     }
 
     fn leaf(&mut self, weights: u32, fails: u32, companions: &[Companion]) {
-        let bits: [u32; L] = std::array::from_fn(|position| 1 << position);
+        let bits: [u64; L] = std::array::from_fn(|position| 1 << position);
         let negative = fails.count_ones() as usize;
-        let mut loss = 0.0f32;
-        let mut values = [0.0f32; L];
+        let mut loss = 0.0;
+        let mut values = [0.0; L];
         for &companion in companions {
             let positive = (companion & 0xffff).count_ones() as usize;
             let share = self.walk.background.share(companion >> 16);
-            loss += (share * self.walk.cubes.member(negative, positive)) as f32;
-            let gain = (share * self.walk.cubes.member(positive, negative)) as f32;
+            loss += share * self.walk.cubes.member(negative, positive);
+            let gain = share * self.walk.cubes.member(positive, negative);
             for (value, bit) in values.iter_mut().zip(bits) {
-                *value += if companion & bit != 0 { gain } else { 0.0 };
+                *value += if u64::from(companion) & bit != 0 { gain } else { 0.0 };
             }
         }
         for (value, bit) in values.iter_mut().zip(bits) {
-            *value -= if fails & bit != 0 { loss } else { 0.0 };
+            *value -= if u64::from(fails) & bit != 0 { loss } else { 0.0 };
         }
         let weights = &self.walk.weights[weights as usize..weights as usize + self.outputs.len()];
         for (sums, &weight) in self.sums.iter_mut().zip(weights) {
             for (sum, value) in sums.iter_mut().zip(&values) {
-                *sum += weight * value;
+                *sum += f64::from(weight) * value;
             }
         }
     }

@@ -6,12 +6,15 @@ use super::super::background::BinnedBackground;
 use super::super::forest::{Fork, Forest, ForestNode};
 use super::super::leaf_game::LeafGame;
 use super::plan::{Plan, Sizes};
-use super::{BLOCK, Block, Junction, Tables, Target};
+use super::{Block, Junction, Shape, Tables, Target};
 
 /// Sums of one tree stay below `2^TREE_BITS` units.
 const TREE_BITS: i32 = 28;
 /// Most units the bounds of a group's trees may add up to.
 const GROUP_UNITS: f64 = (1u32 << 31) as f64 * 0.99;
+
+/// Marks a target that is a block while blocks and junctions are still being counted.
+const BLOCK: u32 = 1 << 31;
 
 /// What an absent player does.
 #[derive(Clone, Copy)]
@@ -44,6 +47,7 @@ pub(in super::super) fn build(forest: &Forest, plan: &Plan, absence: Absence<'_>
             groups: Vec::new(),
             junctions: Vec::new(),
             blocks: Vec::new(),
+            stretches: Vec::new(),
             comparisons: Vec::new(),
             slots: Vec::new(),
             entries: Vec::new(),
@@ -68,7 +72,31 @@ pub(in super::super) fn build(forest: &Forest, plan: &Plan, absence: Absence<'_>
         builder.tables.roots.push(target);
     }
     builder.tables.groups.push(plan.tabled.len() as u32);
+    builder.tables.sort_blocks();
     builder.tables
+}
+
+impl Tables {
+    /// Sorts the blocks by shape, and turns marked targets into final ones.
+    fn sort_blocks(&mut self) {
+        let mut order: Vec<usize> = (0..self.blocks.len()).collect();
+        order.sort_by_key(|&block| self.blocks[block].shape);
+        let mut place = vec![0; order.len()];
+        for (new, &old) in order.iter().enumerate() {
+            place[old] = new as u32;
+        }
+        self.blocks = order.iter().map(|&old| self.blocks[old]).collect();
+        let mut end = 0;
+        self.stretches.extend(self.blocks.chunk_by(|a, b| a.shape == b.shape).map(|stretch| {
+            end += stretch.len() as u32;
+            end
+        }));
+        let junctions = self.junctions.len() as u32;
+        let targets = self.junctions.iter_mut().flat_map(|junction| &mut junction.children).chain(&mut self.roots);
+        for target in targets.filter(|target| **target & BLOCK != 0) {
+            *target = junctions + place[(*target ^ BLOCK) as usize];
+        }
+    }
 }
 
 /// Twice the largest magnitude of a leaf, by output: no value of the tree or of a part of it is larger.
@@ -150,7 +178,8 @@ impl Builder<'_> {
     fn junction(&self, fork: &Fork) -> Junction {
         let known = self.position(fork.player);
         let bit = 1 << known.unwrap_or(self.path.len());
-        Junction { condition: fork.condition, bit, repeated: known.is_some(), children: [0; 2] }
+        let (set, clear) = if known.is_some() { (0, bit) } else { (bit, 0) };
+        Junction { condition: fork.condition, set, clear, children: [0; 2] }
     }
 
     /// Runs `act` with the path and the background's patterns extended by one side of `fork`.
@@ -204,9 +233,8 @@ impl Builder<'_> {
             entries: self.tables.entries.len() as u32,
             comparisons: comparisons as u32,
             slots: self.tables.slots.len() as u32,
-            columns: columns as u16,
             path_bits: path_bits as u8,
-            splits: splits as u8,
+            shape: Shape { columns: columns as u16, splits: splits as u8 },
         };
         let outputs = self.forest.outputs() as u32;
         for &player in &draft.players {

@@ -1,7 +1,7 @@
 //! Many rows at once: each table is read for a block of rows while it is in the cache, patterns are computed several rows
 //! to an instruction.
 
-use super::{BLOCK, Block, Junction, Tables};
+use super::{Block, Junction, Tables};
 
 /// Rows explained together.
 pub(in super::super) const LANES: usize = 128;
@@ -21,8 +21,8 @@ impl Tables {
                 patterns[0] = [0; LANES];
                 stack.push((root, 0usize));
                 while let Some((target, level)) = stack.pop() {
-                    if target & BLOCK != 0 {
-                        let block = &self.blocks[(target ^ BLOCK) as usize];
+                    if let Some(block) = (target as usize).checked_sub(self.junctions.len()) {
+                        let block = &self.blocks[block];
                         self.add_block_lanes(block, &patterns[level], bins, &mut partial);
                         continue;
                     }
@@ -45,25 +45,19 @@ impl Tables {
     fn add_block_lanes(&self, block: &Block, pattern: &Lane<u16>, bins: &[Lane<i16>], sums: &mut [Lane<i32>]) {
         let mut lines = *pattern;
         let first = block.comparisons as usize;
-        for (split, condition) in self.comparisons[first..first + usize::from(block.splits)].iter().enumerate() {
+        for (split, condition) in self.comparisons[first..first + usize::from(block.shape.splits)].iter().enumerate() {
             let bit = 1u16 << (usize::from(block.path_bits) + split);
             for (line, &bin) in lines.iter_mut().zip(&bins[condition.bin as usize]) {
                 *line |= if bin <= condition.cut { bit } else { 0 };
             }
         }
-        let columns = usize::from(block.columns);
-        let size = columns << (block.path_bits + block.splits);
+        let columns = usize::from(block.shape.columns);
+        let size = columns << (block.path_bits + block.shape.splits);
         let entries = &self.entries[block.entries as usize..block.entries as usize + size];
         let slots = &self.slots[block.slots as usize..][..columns];
-        macro_rules! by_width {
-            ($($width:literal)*) => {
-                match columns {
-                    $($width => add_lines::<$width>(entries, slots, &lines, sums),)*
-                    _ => add_wide_lines(entries, slots, &lines, sums),
-                }
-            };
-        }
-        by_width!(1 2 3 4 5 6 7 8 9 10 11 12)
+        by_width!(block.shape.columns, WIDTH => add_lines::<WIDTH>(entries, slots, &lines, sums), {
+            add_wide_lines(entries, slots, &lines, sums);
+        });
     }
 }
 
@@ -92,20 +86,11 @@ fn add_wide_lines(entries: &[i32], slots: &[u32], lines: &Lane<u16>, sums: &mut 
 impl Junction {
     /// Turns `patterns` into those of the second child and writes those of the first to `yes`.
     fn split_lanes(&self, bins: &[Lane<i16>], patterns: &mut Lane<u16>, yes: &mut Lane<u16>) {
-        let (bit, cut) = (self.bit, self.condition.cut);
-        let lanes = patterns.iter_mut().zip(yes).zip(&bins[self.condition.bin as usize]);
-        if self.repeated {
-            for ((pattern, yes), &bin) in lanes {
-                let cleared = if bin <= cut { bit } else { 0 };
-                *yes = *pattern & (!bit | cleared);
-                *pattern &= !cleared;
-            }
-        } else {
-            for ((pattern, yes), &bin) in lanes {
-                let set = if bin <= cut { bit } else { 0 };
-                *yes = *pattern | set;
-                *pattern |= bit ^ set;
-            }
+        let &Junction { condition, set, clear, .. } = self;
+        for ((pattern, yes), &bin) in patterns.iter_mut().zip(yes).zip(&bins[condition.bin as usize]) {
+            let holds = if bin <= condition.cut { u16::MAX } else { 0 };
+            *yes = (*pattern | (set & holds)) & !(clear & !holds);
+            *pattern = (*pattern | (set & !holds)) & !(clear & holds);
         }
     }
 }

@@ -8,6 +8,19 @@
 //! Entries are integers, multiples of a power of two per output: sums have no rounding, so a row's values have the same
 //! bits alone and in a batch. Each line is rounded such that its sum per output is off by half a unit at most.
 
+/// Runs `$do` with the constant `$width` equal to `$columns` where kernels are compiled for it, else `$other`.
+macro_rules! by_width {
+    ($columns:expr, $width:ident => $do:expr, $other:block) => {
+        by_width!(@ $columns, $width, $do, $other, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+    };
+    (@ $columns:expr, $width:ident, $do:expr, $other:block, $($number:literal)*) => {
+        match $columns {
+            $($number => { const $width: usize = $number; $do })*
+            _ => $other,
+        }
+    };
+}
+
 mod build;
 mod bulk;
 mod plan;
@@ -18,28 +31,24 @@ pub(super) use build::{Absence, build};
 pub(super) use bulk::{LANES, Lane};
 pub(super) use plan::plan;
 
-/// Marks a [`Target`] that is a block.
-const BLOCK: u32 = 1 << 31;
-
-/// Index of a [`Junction`], or of a [`Block`] with [`BLOCK`] set.
+/// What a junction leads to: a junction, or from `junctions.len()` on a block.
 type Target = u32;
 
 /// A split above the blocks. Going down, it sets or clears the bit of its player.
 #[derive(Clone, Copy, Debug)]
 struct Junction {
     condition: Condition,
-    /// The player's bit in the pattern.
-    bit: u16,
-    /// Whether the player was asked above: its bit can then only be cleared.
-    repeated: bool,
+    /// The player's bit if no junction above asks it, to be set where the row meets the conditions; else 0.
+    set: u16,
+    /// The player's bit if a junction above asks it, to be cleared where the row does not; else 0.
+    clear: u16,
     children: [Target; 2],
 }
 
 impl Junction {
     /// The patterns handed to the two children, by whether the condition holds.
     fn patterns(&self, pattern: u16, holds: bool) -> [u16; 2] {
-        let bit = self.bit;
-        let (met, unmet) = if self.repeated { (pattern, pattern & !bit) } else { (pattern | bit, pattern) };
+        let (met, unmet) = (pattern | self.set, pattern & !self.clear);
         if holds { [met, unmet] } else { [unmet, met] }
     }
 }
@@ -53,20 +62,30 @@ struct Block {
     comparisons: u32,
     /// First of its columns' slots.
     slots: u32,
-    columns: u16,
     /// Bits of the path's pattern, the low ones of the index.
     path_bits: u8,
-    /// Splits inside; the other bits of the index, 1 where the condition holds.
+    shape: Shape,
+}
+
+/// What decides how many steps a look-up takes. Blocks are sorted by it, so that loops over them are regular.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    columns: u16,
+    /// Splits inside; the high bits of the index, 1 where the condition holds.
     splits: u8,
 }
 
 /// The tables of some trees of an ensemble.
 pub(super) struct Tables {
+    /// By tree.
     roots: Vec<Target>,
     /// Ends of the groups of trees whose sums together fit 32 bits.
     groups: Vec<u32>,
+    /// Each before those below it.
     junctions: Vec<Junction>,
     blocks: Vec<Block>,
+    /// Ends of the stretches of blocks of one shape.
+    stretches: Vec<u32>,
     comparisons: Vec<Condition>,
     /// Where an entry is added: `player · outputs + output`.
     slots: Vec<u32>,
@@ -94,34 +113,55 @@ impl Tables {
 
     /// Adds a row's values, in units, to `sums`, `[players, outputs]`.
     pub fn explain(&self, bins: &[i16], sums: &mut [i64]) {
-        let mut stack: Vec<(Target, u16)> = Vec::with_capacity(self.depth + 1);
-        for &root in &self.roots {
-            stack.push((root, 0));
-            while let Some((target, pattern)) = stack.pop() {
-                if target & BLOCK != 0 {
-                    self.add_block(&self.blocks[(target ^ BLOCK) as usize], pattern, bins, sums);
-                    continue;
-                }
-                let junction = &self.junctions[target as usize];
-                let [yes, no] = junction.patterns(pattern, holds(junction.condition, bins));
-                stack.push((junction.children[1], no));
-                stack.push((junction.children[0], yes));
+        let mut patterns = vec![0u16; self.junctions.len() + self.blocks.len()];
+        for (index, junction) in self.junctions.iter().enumerate() {
+            let [yes, no] = junction.patterns(patterns[index], holds(junction.condition, bins));
+            patterns[junction.children[0] as usize] = yes;
+            patterns[junction.children[1] as usize] = no;
+        }
+        let patterns = &patterns[self.junctions.len()..];
+        let mut start = 0;
+        for &end in &self.stretches {
+            let stretch = start..end as usize;
+            start = stretch.end;
+            let (blocks, patterns) = (&self.blocks[stretch.clone()], &patterns[stretch]);
+            by_width!(blocks[0].shape.columns, WIDTH => self.add_blocks::<WIDTH>(blocks, patterns, bins, sums), {
+                self.add_wide_blocks(blocks, patterns, bins, sums);
+            });
+        }
+    }
+
+    fn add_blocks<const WIDTH: usize>(&self, blocks: &[Block], patterns: &[u16], bins: &[i16], sums: &mut [i64]) {
+        let splits = blocks[0].shape.splits;
+        for (block, &pattern) in blocks.iter().zip(patterns) {
+            let line = self.line(block, splits, pattern, bins);
+            let entries: &[i32; WIDTH] = self.entries[block.entries as usize + line * WIDTH..].first_chunk().expect("lines are whole");
+            let slots: &[u32; WIDTH] = self.slots[block.slots as usize..].first_chunk().expect("a column has a slot");
+            for column in 0..WIDTH {
+                sums[slots[column] as usize] += i64::from(entries[column]);
             }
         }
     }
 
-    fn add_block(&self, block: &Block, pattern: u16, bins: &[i16], sums: &mut [i64]) {
+    fn add_wide_blocks(&self, blocks: &[Block], patterns: &[u16], bins: &[i16], sums: &mut [i64]) {
+        for (block, &pattern) in blocks.iter().zip(patterns) {
+            let columns = usize::from(block.shape.columns);
+            let line = self.line(block, block.shape.splits, pattern, bins);
+            let entries = &self.entries[block.entries as usize + line * columns..][..columns];
+            let slots = &self.slots[block.slots as usize..][..columns];
+            for (&slot, &entry) in slots.iter().zip(entries) {
+                sums[slot as usize] += i64::from(entry);
+            }
+        }
+    }
+
+    fn line(&self, block: &Block, splits: u8, pattern: u16, bins: &[i16]) -> usize {
         let first = block.comparisons as usize;
         let mut line = usize::from(pattern);
-        for (split, &condition) in self.comparisons[first..first + usize::from(block.splits)].iter().enumerate() {
+        for (split, &condition) in self.comparisons[first..first + usize::from(splits)].iter().enumerate() {
             line |= usize::from(holds(condition, bins)) << (usize::from(block.path_bits) + split);
         }
-        let columns = usize::from(block.columns);
-        let entries = &self.entries[block.entries as usize + line * columns..][..columns];
-        let slots = &self.slots[block.slots as usize..][..columns];
-        for (&slot, &entry) in slots.iter().zip(entries) {
-            sums[slot as usize] += i64::from(entry);
-        }
+        line
     }
 }
 

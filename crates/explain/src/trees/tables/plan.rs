@@ -6,7 +6,7 @@ use super::super::leaf_game::TABLED_PLAYERS_LIMIT;
 /// Block sizes to choose from, largest first.
 const BLOCK_BITS: [u32; 7] = [10, 9, 8, 7, 6, 5, 4];
 /// Block size when only some of the trees fit.
-const PARTIAL_BLOCK_BITS: u32 = 8;
+const PARTIAL_BLOCK_BITS: u32 = 7;
 
 /// The decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,21 +19,31 @@ pub(in super::super) struct Plan {
     pub others: Vec<u32>,
 }
 
-/// Chooses the largest blocks with which the tables of all trees take at most `budget` bytes; failing that, gives tables
-/// to the trees with the smallest.
+/// Chooses the block size for all trees, the largest whose tables are not much larger than the smallest possible: larger
+/// blocks mean fewer look-ups, larger tables more cache misses. When not all trees fit into `budget` bytes, those with
+/// the smallest tables get them, if that is most of the forest; a few trees' tables would be bytes for nothing.
 pub(in super::super) fn plan(forest: &Forest, budget: usize) -> Plan {
     let sizes = Sizes::new(forest);
     let bytes = |bits: u32| -> Vec<usize> { forest.roots.iter().map(|&root| sizes.tree(root, bits)).collect() };
-    for block_bits in BLOCK_BITS {
-        if bytes(block_bits).iter().try_fold(0usize, |sum, &tree| sum.checked_add(tree)).is_some_and(|sum| sum <= budget) {
-            return Plan { block_bits, tabled: forest.roots.clone(), others: Vec::new() };
-        }
+    let totals = BLOCK_BITS.map(|bits| bytes(bits).into_iter().fold(0, usize::saturating_add));
+    let smallest = totals.into_iter().min().unwrap_or(0);
+    if smallest <= budget {
+        let most = budget.min(smallest.saturating_add(smallest / 4));
+        let (&block_bits, _) = BLOCK_BITS.iter().zip(totals).find(|&(_, total)| total <= most).expect("the smallest is one");
+        return Plan { block_bits, tabled: forest.roots.clone(), others: Vec::new() };
     }
     let mut left = budget;
     let mut by_size: Vec<(usize, u32)> = bytes(PARTIAL_BLOCK_BITS).into_iter().zip(forest.roots.iter().copied()).collect();
     by_size.sort_unstable();
-    let fitting = by_size.iter().take_while(|&&(bytes, _)| left.checked_sub(bytes).inspect(|&rest| left = rest).is_some());
-    let fitting = fitting.count();
+    let mut fitting = 0;
+    while let Some(rest) = by_size.get(fitting).and_then(|&(bytes, _)| left.checked_sub(bytes)) {
+        left = rest;
+        fitting += 1;
+    }
+    let forks = |part: &[(usize, u32)]| part.iter().map(|&(_, root)| sizes.forks_below(root)).sum::<usize>();
+    if forks(&by_size[..fitting]) < forks(&by_size[fitting..]) {
+        fitting = 0;
+    }
     let roots = |part: &[(usize, u32)]| {
         let mut roots: Vec<u32> = part.iter().map(|&(_, root)| root).collect();
         roots.sort_unstable();
