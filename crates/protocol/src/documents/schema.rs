@@ -46,7 +46,7 @@ pub(super) fn write_example(json: &mut JsonWriter, model: &Model, example: &Rows
     json.begin_object();
     for (index, feature) in model.schema().features().iter().enumerate() {
         json.key(&feature.name);
-        write_seen(json, example.seen(model, 0, index));
+        example.seen(model, 0, index).write(json);
     }
     json.end_object();
 }
@@ -89,15 +89,6 @@ fn write_feature(json: &mut JsonWriter, feature: &Feature, typical: Seen<'_>) {
         json.key("x-range").numbers([smallest, largest]);
     }
     json.key("default");
-    write_seen(json, typical);
+    typical.write(json);
     json.end_object();
-}
-
-fn write_seen(json: &mut JsonWriter, seen: Seen<'_>) {
-    match seen {
-        Seen::Missing => json.null(),
-        Seen::Bool(value) => json.boolean(value),
-        Seen::Number(value) => json.number(value),
-        Seen::Text(text) => json.text(text),
-    };
 }

@@ -9,7 +9,7 @@ use super::{margin_names, output_names};
 use crate::Function;
 use crate::json::JsonWriter;
 use crate::options::{method_name, space_name};
-use crate::rows::{Rows, Seen};
+use crate::rows::Rows;
 
 /// `"explanations": [{…}, …]`, one object per row.
 pub(crate) fn write_explanations(
@@ -82,7 +82,7 @@ pub(crate) fn write_explanation(
         json.key("feature")
             .text(&model.schema().features()[feature].name);
         json.key("value");
-        write_seen(json, rows.seen(model, row, feature));
+        rows.seen(model, row, feature).write(json);
         per_output(
             json,
             "attribution",
@@ -151,13 +151,4 @@ fn largest_first(attributions: &[f64], outputs: usize, top: Option<usize>) -> Ve
         order.truncate(top);
     }
     order
-}
-
-fn write_seen(json: &mut JsonWriter, seen: Seen<'_>) {
-    match seen {
-        Seen::Missing => json.null(),
-        Seen::Bool(value) => json.boolean(value),
-        Seen::Number(value) => json.number(value),
-        Seen::Text(text) => json.text(text),
-    };
 }

@@ -5,5 +5,6 @@ mod prediction;
 
 pub(crate) use explanation::{write_explanation, write_explanations};
 pub(crate) use prediction::{
-    label_text, margin_names, output_names, probabilities, write_outcome, write_predictions,
+    label_text, margin_names, output_names, probabilities, write_label, write_outcome,
+    write_predictions,
 };

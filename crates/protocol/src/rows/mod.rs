@@ -12,6 +12,7 @@ pub(crate) use json::put_absent;
 pub(crate) use nearest::nearest;
 
 use crate::Refusal;
+use crate::json::JsonWriter;
 
 /// Most rows in one request.
 pub const ROW_LIMIT: usize = 1 << 18;
@@ -63,6 +64,18 @@ pub(crate) enum Seen<'a> {
     Bool(bool),
     Number(f64),
     Text(&'a str),
+}
+
+impl Seen<'_> {
+    /// As JSON; a missing value is null.
+    pub(crate) fn write(self, json: &mut JsonWriter) {
+        match self {
+            Seen::Missing => json.null(),
+            Seen::Bool(value) => json.boolean(value),
+            Seen::Number(value) => json.number(value),
+            Seen::Text(text) => json.text(text),
+        };
+    }
 }
 
 impl Rows {
