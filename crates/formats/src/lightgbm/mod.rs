@@ -136,7 +136,7 @@ fn outputs(header: &Section<'_>, trees: usize) -> Result<usize, ImportError> {
     if trees == 0 {
         return Err(header.invalid("the model has no tree"));
     }
-    if outputs == 0 || trees % outputs != 0 {
+    if outputs == 0 || !trees.is_multiple_of(outputs) {
         return Err(header.invalid(format!("num_tree_per_iteration={outputs} does not divide the {trees} trees")));
     }
     Ok(outputs)

@@ -221,13 +221,13 @@ fn roots(attributes: &Classic, places: &BTreeMap<(i64, i64), usize>) -> Result<V
             order.push(tree);
             None
         });
-        if !has_parent[place] {
-            if let Some(first) = root.replace(place) {
-                return Err(format!(
-                    "tree {tree} has two roots, the nodes {} and {}",
-                    attributes.nodes_nodeids[first], attributes.nodes_nodeids[place]
-                ));
-            }
+        if !has_parent[place]
+            && let Some(first) = root.replace(place)
+        {
+            return Err(format!(
+                "tree {tree} has two roots, the nodes {} and {}",
+                attributes.nodes_nodeids[first], attributes.nodes_nodeids[place]
+            ));
         }
     }
     order
@@ -242,3 +242,123 @@ fn finish(forest: Forest, base: Vec<f64>, aggregate: Aggregate) -> EnsembleParts
     forest.finish(base, aggregate, covers)
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::{Classic, regressor};
+    use hyaline_model::trees::{Aggregate, EnsembleParts, Test, TreeEnsemble};
+
+    /// One tree: (node, mode, value, true child, false child) of feature 0; a leaf adds its node number.
+    fn tree(nodes: &[(i64, &str, f64, i64, i64)]) -> Classic {
+        let mut attributes = Classic::default();
+        for &(node, mode, value, when_true, when_false) in nodes {
+            attributes.nodes_treeids.push(0);
+            attributes.nodes_nodeids.push(node);
+            attributes.nodes_featureids.push(0);
+            attributes.nodes_modes.push(mode.to_owned());
+            attributes.nodes_values.push(value);
+            attributes.nodes_truenodeids.push(when_true);
+            attributes.nodes_falsenodeids.push(when_false);
+            if mode == "LEAF" {
+                attributes.weight_treeids.push(0);
+                attributes.weight_nodeids.push(node);
+                attributes.weight_ids.push(0);
+                attributes.weights.push(node as f64);
+            }
+        }
+        attributes
+    }
+
+    fn lower(attributes: &Classic) -> Result<EnsembleParts, String> {
+        regressor(attributes, 1, 1, Aggregate::Sum)
+    }
+
+    fn answers(attributes: &Classic, rows: &[f64]) -> Vec<f64> {
+        let ensemble = TreeEnsemble::new(lower(attributes).expect("a tree")).expect("an ensemble");
+        let mut margins = vec![0.0; rows.len()];
+        ensemble.evaluate(rows, &mut margins);
+        margins
+    }
+
+    const ROWS: [f64; 4] = [0.0, 1.0, 2.0, f64::NAN];
+
+    #[test]
+    fn asks_the_question_of_every_mode() {
+        for (mode, expected) in [
+            ("BRANCH_LEQ", [1.0, 1.0, 2.0, 2.0]),
+            ("BRANCH_LT", [1.0, 2.0, 2.0, 2.0]),
+            ("BRANCH_GTE", [2.0, 1.0, 1.0, 2.0]),
+            ("BRANCH_GT", [2.0, 2.0, 1.0, 2.0]),
+            ("BRANCH_EQ", [2.0, 1.0, 2.0, 2.0]),
+            ("BRANCH_NEQ", [1.0, 2.0, 1.0, 1.0]),
+        ] {
+            let mut attributes = tree(&[(0, mode, 1.0, 1, 2), (1, "LEAF", 0.0, 0, 0), (2, "LEAF", 0.0, 0, 0)]);
+            assert_eq!(answers(&attributes, &ROWS), expected, "{mode}");
+            attributes.nodes_missing_value_tracks_true = vec![1, 0, 0];
+            assert_eq!(answers(&attributes, &ROWS)[..3], expected[..3], "{mode}");
+            assert_eq!(answers(&attributes, &ROWS)[3], 1.0, "{mode}");
+        }
+    }
+
+    #[test]
+    fn takes_a_chain_of_equalities_with_one_answer_for_a_set() {
+        let chain = tree(&[
+            (0, "BRANCH_EQ", 2.0, 2, 1),
+            (1, "BRANCH_EQ", 0.0, 2, 3),
+            (2, "LEAF", 0.0, 0, 0),
+            (3, "LEAF", 0.0, 0, 0),
+        ]);
+        assert_eq!(answers(&chain, &ROWS), [2.0, 3.0, 2.0, 3.0]);
+        let parts = lower(&chain).expect("a tree");
+        assert_eq!(parts.sets, [[0.0, 2.0]]);
+        assert!(matches!(parts.nodes[0], hyaline_model::trees::Node::Split(split) if split.test == Test::Member(0)));
+    }
+
+    #[test]
+    fn takes_nodes_in_any_order() {
+        let unsorted = tree(&[(9, "LEAF", 0.0, 0, 0), (5, "BRANCH_LEQ", 1.0, 9, 7), (7, "LEAF", 0.0, 0, 0)]);
+        assert_eq!(answers(&unsorted, &ROWS), [9.0, 9.0, 7.0, 7.0]);
+    }
+
+    #[test]
+    fn refuses_what_is_no_tree() {
+        let leaf = (1, "LEAF", 0.0, 0, 0);
+        let refused = |nodes: &[(i64, &str, f64, i64, i64)]| lower(&tree(nodes)).expect_err("refused");
+        assert_eq!(refused(&[(0, "BRANCH_LEQ", 0.0, 1, 1), leaf]), "tree 0: node 1 is reached twice, so the nodes are no tree");
+        assert_eq!(refused(&[(0, "BRANCH_LEQ", 0.0, 1, 0), leaf]), "tree 0 has no root: its nodes go in circles");
+        assert_eq!(refused(&[leaf, (2, "LEAF", 0.0, 0, 0)]), "tree 0 has two roots, the nodes 1 and 2");
+        assert_eq!(refused(&[(0, "BRANCH_LEQ", 0.0, 1, 7), leaf]), "tree 0: node 0 leads to node 7, which does not exist");
+        assert_eq!(refused(&[leaf, leaf]), "node 1 of tree 0 is listed twice");
+        assert_eq!(refused(&[(0, "BRANCH", 0.0, 1, 2), leaf, (2, "LEAF", 0.0, 0, 0)]), "tree 0: node 0 has the unknown mode `BRANCH`");
+        assert_eq!(
+            refused(&[(0, "BRANCH_LEQ", f64::NAN, 1, 2), leaf, (2, "LEAF", 0.0, 0, 0)]),
+            "tree 0: node 0: it compares with NaN"
+        );
+        let circle = [(5, "BRANCH_EQ", 0.0, 1, 0), (0, "BRANCH_EQ", 0.0, 1, 2), (2, "BRANCH_EQ", 1.0, 1, 0), leaf];
+        assert_eq!(refused(&circle), "tree 0: the questions after node 5 go in circles");
+    }
+
+    #[test]
+    fn takes_hit_rates_for_covers_only_when_they_add_up() {
+        let nodes = [(0, "BRANCH_LEQ", 1.0, 1, 2), (1, "LEAF", 0.0, 0, 0), (2, "LEAF", 0.0, 0, 0)];
+        let mut attributes = tree(&nodes);
+        assert_eq!(lower(&attributes).expect("a tree").covers, None);
+        attributes.nodes_hitrates = vec![1.0, 1.0, 1.0];
+        assert_eq!(lower(&attributes).expect("a tree").covers, None);
+        attributes.nodes_hitrates = vec![10.0, 7.0, 3.0];
+        assert_eq!(lower(&attributes).expect("a tree").covers, Some(vec![10.0, 7.0, 3.0]));
+    }
+
+    #[test]
+    fn refuses_lists_of_the_wrong_length() {
+        let mut attributes = tree(&[(0, "LEAF", 0.0, 0, 0)]);
+        attributes.nodes_values.pop();
+        assert_eq!(lower(&attributes), Err("nodes_values has 0 entries, expected 1".to_owned()));
+        let attributes = Classic { base_values: vec![1.0, 2.0], ..tree(&[(0, "LEAF", 0.0, 0, 0)]) };
+        assert_eq!(lower(&attributes), Err("2 base_values for 1 targets".to_owned()));
+        assert_eq!(
+            regressor(&tree(&[(0, "LEAF", 0.0, 0, 0)]), 1, 4_000_000_000, Aggregate::Sum),
+            Err("n_targets is 4000000000; 1 to 65536 are supported".to_owned())
+        );
+    }
+}
