@@ -161,7 +161,7 @@ impl Builder {
                 Op::Identity(Identity) => true,
                 Op::Cast(Cast { to }) => Some(Some(*to)) == operand_types.first().copied(),
                 Op::Concat(_) => operands.len() == 1,
-                _ => false,
+                op => operand_types[0].is_some() && self.leaves_alone(op, *same, operands.get(1).copied().flatten()),
             };
             if nothing_to_do {
                 return Ok(vec![*same]);
@@ -184,6 +184,23 @@ impl Builder {
         self.nodes.push(Made { name: name.cloned().unwrap_or_default(), op, operands: operands.to_vec(), types, samples });
         let index = (self.nodes.len() - 1) as u32;
         Ok((0..outputs).map(|output| Value::Made(index, output)).collect())
+    }
+
+    /// Whether a change of shape changes nothing, however many rows there are.
+    fn leaves_alone(&self, op: &Op, operand: Value, other: Option<Value>) -> bool {
+        let Some(&[rows, ref per_row @ ..]) = self.sample(operand).map(Tensor::shape) else { return false };
+        let constant = other.and_then(|value| self.constant_of(value));
+        match (op, constant.map(|constant| (constant.shape(), constant.data()))) {
+            (Op::Reshape(_), Some((_, Data::I64(shape)))) => {
+                let same = shape.iter().skip(1).map(|&extent| usize::try_from(extent).ok()).eq(per_row.iter().map(|&extent| Some(extent)));
+                rows == SAMPLE_ROWS && shape.first() == Some(&-1) && same
+            }
+            (Op::Flatten(flatten), None) => flatten.axis == 1 && per_row.len() == 1,
+            (Op::Gather(gather), Some(([_], Data::I64(indices)))) => {
+                matches!(gather.axis, 1 | -1) && matches!(*per_row, [width] if indices.iter().copied().eq(0..width as i64))
+            }
+            _ => false,
+        }
     }
 
     /// Adds an operator that is not in the file, behind its answer.
