@@ -226,7 +226,7 @@ impl Builder {
             samples.push(match operand {
                 None => None,
                 Some(value) => match self.sample(*value) {
-                    Some(sample) => Some(known_text(op, sample)),
+                    Some(sample) => Some(known_values(op, sample)),
                     None => return Ok(vec![None; outputs as usize]),
                 },
             });
@@ -297,18 +297,19 @@ impl Builder {
     }
 }
 
-/// The sample with texts that the operator knows, so that a strict encoder takes it.
-fn known_text<'a>(op: &Op, sample: &'a Tensor) -> Cow<'a, Tensor> {
-    let known = match op {
-        Op::OneHotEncoder(encoder) => encoder.known_symbols().first().copied(),
-        Op::LabelEncoder(encoder) => encoder.known_symbols().next(),
-        _ => None,
+/// The sample with values that the operator knows, so that a strict encoder takes it.
+fn known_values<'a>(op: &Op, sample: &'a Tensor) -> Cow<'a, Tensor> {
+    let (symbol, integer) = match op {
+        Op::OneHotEncoder(encoder) => (encoder.known_symbols().first().copied(), encoder.known_integers().first().copied()),
+        Op::LabelEncoder(encoder) => (encoder.known_symbols().next(), None),
+        _ => (None, None),
     };
-    match (known, sample.data()) {
-        (Some(known), Data::Symbol(values)) => {
-            let data = Data::Symbol(vec![known; values.len()]);
-            Cow::Owned(Tensor::new(sample.shape().to_vec(), data).expect("the shape is kept"))
-        }
-        _ => Cow::Borrowed(sample),
-    }
+    let data = match (sample.data(), symbol, integer) {
+        (Data::Symbol(values), Some(known), _) => Data::Symbol(vec![known; values.len()]),
+        (Data::I64(values), _, Some(known)) => Data::I64(vec![known; values.len()]),
+        (Data::F32(values), _, Some(known)) => Data::F32(vec![known as f32; values.len()]),
+        (Data::F64(values), _, Some(known)) => Data::F64(vec![known as f64; values.len()]),
+        _ => return Cow::Borrowed(sample),
+    };
+    Cow::Owned(Tensor::new(sample.shape().to_vec(), data).expect("the shape is kept"))
 }

@@ -4,7 +4,7 @@ use hyaline_model::graph::ml::LabelEncoder;
 use hyaline_model::graph::{Dependence, Graph, Op, ValueId, dependences};
 use hyaline_model::trees::Aggregate;
 use hyaline_model::{
-    Batch, Column, Core, Data, ElementType, Feature, FeatureKind, Head, Link, Missing, Schema, Symbol, Symbols, Tensor, Unseen,
+    Batch, Column, Core, Data, Feature, FeatureKind, Head, Link, Missing, Schema, Symbol, Symbols, Tensor, Unseen,
 };
 
 use super::builder::Builder;
@@ -34,9 +34,9 @@ pub(super) fn finish(
     let (parts, ids) = builder.finish(&wanted);
     let graph = Graph::new(parts).map_err(|error| invalid(error.to_string()))?;
     let mut features = inputs.features;
-    categories(&graph, &mut features, &symbols);
+    let codes = categories(&graph, &mut features, &symbols);
     let schema = schema(&features)?;
-    let probe = Probe { graph: &graph, symbols: &symbols, wanted: &ids };
+    let probe = Probe { graph: &graph, symbols: &symbols, codes: &codes, wanted: &ids };
     for index in 0..features.len() {
         let (unseen, missing) = probe.tolerance(&schema, index);
         if let FeatureKind::Category(categories) = &mut features[index].kind {
@@ -45,7 +45,7 @@ pub(super) fn finish(
         features[index].missing = missing;
     }
     let schema = self::schema(&features)?;
-    let (core, reason) = match core(&graph, &schema, &symbols, ids[0], &answer) {
+    let (core, reason) = match core(&probe, &schema, &answer) {
         Ok(core) => (core, None),
         Err(reason) => (Core::Opaque, Some(reason)),
     };
@@ -70,21 +70,20 @@ fn schema(features: &[Feature]) -> Result<Schema, ImportError> {
     Schema::new(features.to_vec()).map_err(|error| ImportError::invalid("ONNX inputs", error.to_string()))
 }
 
-/// Gives every text feature the texts that the operators reading it know.
-fn categories(graph: &Graph, features: &mut [Feature], symbols: &Symbols) {
+/// Gives every text feature the texts that the operators reading it know; returns the numbers that strict encoders know of
+/// every other feature.
+fn categories(graph: &Graph, features: &mut [Feature], symbols: &Symbols) -> Vec<Vec<f64>> {
     let parts = graph.parts();
-    if !parts.inputs.iter().any(|input| input.element_type == ElementType::Symbol) {
-        return;
-    }
-    let Ok(schema) = Schema::new(features.to_vec()) else { return };
-    let examples = examples(&schema, symbols, 2, 0);
+    let mut codes = vec![Vec::new(); features.len()];
+    let Ok(schema) = Schema::new(features.to_vec()) else { return codes };
+    let examples = examples(&schema, symbols, &codes, 2, 0);
     for node in &parts.nodes {
         let constant = |id: ValueId| (id.0 as usize).checked_sub(parts.inputs.len()).and_then(|at| parts.constants.get(at));
-        let known: Vec<_> = match &node.op {
-            Op::OneHotEncoder(encoder) => encoder.known_symbols().to_vec(),
-            Op::LabelEncoder(encoder) => in_order_of_codes(encoder),
+        let (texts, numbers): (Vec<Symbol>, &[i64]) = match &node.op {
+            Op::OneHotEncoder(encoder) => (encoder.known_symbols().to_vec(), encoder.known_integers()),
+            Op::LabelEncoder(encoder) => (in_order_of_codes(encoder), &[]),
             Op::Compare(_) => match node.inputs.iter().flatten().find_map(|&id| constant(id)).map(Tensor::data) {
-                Some(Data::Symbol(values)) => values.clone(),
+                Some(Data::Symbol(values)) => (values.clone(), &[]),
                 _ => continue,
             },
             _ => continue,
@@ -92,14 +91,18 @@ fn categories(graph: &Graph, features: &mut [Feature], symbols: &Symbols) {
         let operands: Vec<ValueId> = node.inputs.iter().flatten().copied().collect();
         let Ok(found) = dependences(graph, &examples, &operands) else { continue };
         for feature in found.iter().flat_map(Dependence::features) {
-            let FeatureKind::Category(categories) = &mut features[feature as usize].kind else { continue };
-            for text in known.iter().filter_map(|&symbol| symbols.text(symbol)).filter(|text| !text.is_empty()) {
+            let FeatureKind::Category(categories) = &mut features[feature as usize].kind else {
+                codes[feature as usize].extend(numbers.iter().map(|&number| number as f64));
+                continue;
+            };
+            for text in texts.iter().filter_map(|&symbol| symbols.text(symbol)).filter(|text| !text.is_empty()) {
                 if !categories.values.iter().any(|value| value == text) {
                     categories.values.push(text.to_owned());
                 }
             }
         }
     }
+    codes
 }
 
 /// The encoder's texts, by the numbers they become, where they become numbers.
@@ -116,8 +119,8 @@ fn in_order_of_codes(encoder: &LabelEncoder) -> Vec<Symbol> {
     known
 }
 
-/// `rows` rows of small varied numbers and known categories, different for every `seed`.
-fn examples(schema: &Schema, symbols: &Symbols, rows: usize, seed: usize) -> Batch {
+/// `rows` rows of small varied numbers and of known categories and codes, different for every `seed`.
+fn examples(schema: &Schema, symbols: &Symbols, codes: &[Vec<f64>], rows: usize, seed: usize) -> Batch {
     let columns = schema
         .features()
         .iter()
@@ -133,6 +136,9 @@ fn examples(schema: &Schema, symbols: &Symbols, rows: usize, seed: usize) -> Bat
                         })
                         .collect(),
                 ),
+                _ if !codes[index].is_empty() => {
+                    Column::Numbers(steps.map(|step| codes[index][step % codes[index].len()]).collect())
+                }
                 FeatureKind::Number => Column::Numbers(steps.map(|step| (step * 37 % 101) as f64 / 25.0 - 1.0).collect()),
                 FeatureKind::Integer => Column::Numbers(steps.map(|step| (step % 3) as f64).collect()),
                 FeatureKind::Boolean => Column::Numbers(steps.map(|step| (step % 2) as f64).collect()),
@@ -146,13 +152,18 @@ fn examples(schema: &Schema, symbols: &Symbols, rows: usize, seed: usize) -> Bat
 struct Probe<'a> {
     graph: &'a Graph,
     symbols: &'a Symbols,
+    codes: &'a [Vec<f64>],
     wanted: &'a [ValueId],
 }
 
 impl Probe<'_> {
+    fn examples(&self, schema: &Schema, rows: usize, seed: usize) -> Batch {
+        examples(schema, self.symbols, self.codes, rows, seed)
+    }
+
     /// What the graph does with an unseen category and with a missing value of a feature.
     fn tolerance(&self, schema: &Schema, feature: usize) -> (Unseen, Missing) {
-        let examples = examples(schema, self.symbols, EXAMPLES, 0);
+        let examples = self.examples(schema, EXAMPLES, 0);
         let with = |column: Column| {
             let mut columns = examples.columns().to_vec();
             columns[feature] = column;
@@ -193,7 +204,7 @@ impl Probe<'_> {
 
     /// Whether the scores of many examples lie between 0 and 1 and add up to 1.
     fn scores_are_probabilities(&self, schema: &Schema) -> bool {
-        let batch = examples(schema, self.symbols, 32, 5);
+        let batch = self.examples(schema, 32, 5);
         let Ok(answers) = self.graph.run(&batch, &self.wanted[..1]) else { return false };
         let Some(scores) = numbers(&answers[0]) else { return false };
         let columns = scores.len() / batch.rows();
@@ -221,7 +232,8 @@ fn finite(tensor: &Tensor) -> bool {
 ///
 /// # Errors
 /// Why there is none, for people.
-fn core(graph: &Graph, schema: &Schema, symbols: &Symbols, scores: ValueId, answer: &Answer) -> Result<Core, String> {
+fn core(probe: &Probe<'_>, schema: &Schema, answer: &Answer) -> Result<Core, String> {
+    let (graph, scores) = (probe.graph, probe.wanted[0]);
     let nodes = &graph.parts().nodes;
     let estimators: Vec<usize> = (0..nodes.len()).filter(|&node| matches!(nodes[node].op, Op::Trees(_) | Op::Linear(_))).collect();
     if estimators.is_empty() {
@@ -245,7 +257,7 @@ fn core(graph: &Graph, schema: &Schema, symbols: &Symbols, scores: ValueId, answ
         return Err("the trees' answers are not added up".to_owned());
     }
     let operand = nodes[node].inputs[0].ok_or("the estimator has no operand")?;
-    let found = dependences(graph, &examples(schema, symbols, EXAMPLES, 1), &[operand])
+    let found = dependences(graph, &probe.examples(schema, EXAMPLES, 1), &[operand])
         .map_err(|error| format!("no example row could be traced: {error}"))?;
     let columns = match &found[0] {
         Dependence::Columns(columns) => columns,

@@ -145,7 +145,8 @@ fn regression(builder: &Builder, name: &str, value: Value, options: &ImportOptio
         return Err(ImportError::unsupported(place(), "text without scores, expected numbers"));
     }
     let columns = match builder.sample(value).map(Tensor::shape) {
-        Some([SAMPLE_ROWS]) | None => 1,
+        Some([SAMPLE_ROWS]) => 1,
+        None => return Err(ImportError::unsupported(place(), "its shape depends on the row's values")),
         Some(&[SAMPLE_ROWS, columns]) if columns > 0 => columns,
         Some(shape) => {
             return Err(ImportError::unsupported(place(), format!("shape {shape:?} for two rows, expected one row of numbers each")));

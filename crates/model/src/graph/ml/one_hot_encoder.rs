@@ -69,6 +69,14 @@ impl OneHotEncoder {
         }
     }
 
+    /// The numbers among the categories, in column order.
+    pub fn known_integers(&self) -> &[i64] {
+        match &self.categories {
+            Categories::Integers(integers) => integers,
+            Categories::Symbols(_) => &[],
+        }
+    }
+
     /// The category of each element of `x`.
     fn columns(&self, x: &Data) -> Result<Vec<Option<usize>>, String> {
         let order = &self.order;
