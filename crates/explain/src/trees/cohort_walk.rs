@@ -1,6 +1,8 @@
 //! [`super::cohorts`] made fast for paths of few players: a companion is one word, both edges of a fork are settled
 //! together, and a leaf's values are summed in f32 with the path's players as SIMD lanes.
 
+use std::sync::Arc;
+
 use super::background::BinnedBackground;
 use super::cohorts::CubeWeights;
 use super::forest::{Forest, ForestNode};
@@ -43,7 +45,7 @@ pub(super) struct CohortWalk {
     steps: Vec<Step>,
     /// `[leaves, outputs of the tree]`, tree after tree.
     weights: Vec<f32>,
-    background: BinnedBackground,
+    background: Arc<BinnedBackground>,
     cubes: CubeWeights,
     players_on_path: usize,
     depth: usize,
@@ -53,7 +55,7 @@ pub(super) struct CohortWalk {
 impl CohortWalk {
     /// Prepares the trees below `roots` of a forest within [`DEPTH_LIMIT`] and [`PLAYERS_LIMIT`], against at most
     /// [`ROWS_LIMIT`] distinct rows.
-    pub fn new(forest: &Forest, roots: &[u32], background: BinnedBackground) -> CohortWalk {
+    pub fn new(forest: &Forest, roots: &[u32], background: Arc<BinnedBackground>) -> CohortWalk {
         debug_assert!(forest.depth <= DEPTH_LIMIT && forest.players_on_path <= PLAYERS_LIMIT);
         debug_assert!(background.rows() <= ROWS_LIMIT);
         let mut walk = CohortWalk {

@@ -6,6 +6,8 @@
 //! the latter meets (`n`). Such a cube is worth `(p−1)! n! / (p+n)!` to each of the first and `−p! (n−1)! / (p+n)!` to
 //! each of the second (WOODELF, doi:10.1609/aaai.v40i29.39630).
 
+use std::sync::Arc;
+
 use hyaline_model::trees::Weight;
 
 use super::background::BinnedBackground;
@@ -16,7 +18,7 @@ use super::forest::{Forest, PLAYERS_ON_PATH_LIMIT};
 pub(super) struct Cohorts {
     trees: Vec<Vec<Edge>>,
     weights: Vec<Weight>,
-    background: BinnedBackground,
+    background: Arc<BinnedBackground>,
     depth: usize,
     outputs: usize,
     cubes: CubeWeights,
@@ -24,9 +26,9 @@ pub(super) struct Cohorts {
 
 /// A background row on its way down, and the path's players whose conditions it fails.
 #[derive(Clone, Copy)]
-struct Companion {
-    row: u32,
-    fails: u128,
+pub(super) struct Companion {
+    pub row: u32,
+    pub fails: u128,
 }
 
 /// The edge that a walk is on at one depth.
@@ -42,7 +44,7 @@ struct Level {
 
 impl Cohorts {
     /// Prepares the trees below `roots`.
-    pub fn new(forest: &Forest, roots: &[u32], background: BinnedBackground) -> Cohorts {
+    pub fn new(forest: &Forest, roots: &[u32], background: Arc<BinnedBackground>) -> Cohorts {
         Cohorts {
             trees: roots.iter().map(|&root| edges(forest, root)).collect(),
             weights: forest.weights.clone(),

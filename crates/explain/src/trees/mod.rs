@@ -11,10 +11,13 @@ mod cohorts;
 mod edges;
 mod forest;
 mod fork_walk;
+mod interactions;
 mod leaf_game;
 mod quadrature;
 mod quadrature_walk;
 mod tables;
+
+use std::sync::Arc;
 
 use hyaline_model::trees::{Aggregate, TreeEnsemble};
 
@@ -23,6 +26,7 @@ use cohort_walk::CohortWalk;
 use cohorts::Cohorts;
 use forest::{DEPTH_LIMIT, Forest, PLAYERS_ON_PATH_LIMIT};
 use fork_walk::ForkWalk;
+use interactions::Interactions;
 use quadrature_walk::QuadratureWalk;
 use tables::{Absence, LANES, Lane, Tables};
 
@@ -93,6 +97,8 @@ fn aggregate_name(aggregate: &Aggregate) -> &'static str {
 pub struct TreeExplainer {
     forest: Forest,
     base_values: Vec<f64>,
+    /// What absent features are replaced by; `None` for path-dependent explanations.
+    background: Option<Arc<BinnedBackground>>,
     tables: Tables,
     walk: Option<Walk>,
 }
@@ -128,17 +134,17 @@ impl TreeExplainer {
         ensemble.evaluate(background, &mut margins);
         let mean = |output| margins.iter().skip(output).step_by(ensemble.outputs()).sum::<f64>() / rows as f64;
         let base_values = (0..ensemble.outputs()).map(mean).collect();
-        let binned = BinnedBackground::new(forest.binning(), background, columns);
+        let binned = Arc::new(BinnedBackground::new(forest.binning(), background, columns));
         let plan = tables::plan(&forest, budget);
         let tables = tables::build(&forest, &plan, Absence::Background(&binned));
         let shallow = forest.depth <= cohort_walk::DEPTH_LIMIT && forest.players_on_path <= cohort_walk::PLAYERS_LIMIT;
         let fast = shallow && binned.rows() <= cohort_walk::ROWS_LIMIT;
         let walk = match (plan.others.is_empty(), fast) {
             (true, _) => None,
-            (false, true) => Some(Walk::Cohort(CohortWalk::new(&forest, &plan.others, binned))),
-            (false, false) => Some(Walk::Cohorts(Cohorts::new(&forest, &plan.others, binned))),
+            (false, true) => Some(Walk::Cohort(CohortWalk::new(&forest, &plan.others, binned.clone()))),
+            (false, false) => Some(Walk::Cohorts(Cohorts::new(&forest, &plan.others, binned.clone()))),
         };
-        Ok(TreeExplainer { forest, base_values, tables, walk })
+        Ok(TreeExplainer { forest, base_values, background: Some(binned), tables, walk })
     }
 
     /// Explanations by the ensemble's own covers; `column_feature` tells the raw feature, below `features`, behind each
@@ -165,7 +171,7 @@ impl TreeExplainer {
             (false, true) => Some(Walk::Fork(ForkWalk::new(&forest, &plan.others))),
             (false, false) => Some(Walk::Quadrature(QuadratureWalk::new(&forest, &plan.others))),
         };
-        Ok(TreeExplainer { forest, base_values, tables, walk })
+        Ok(TreeExplainer { forest, base_values, background: None, tables, walk })
     }
 
     /// `[outputs]`: the expected margin when every feature is absent.
@@ -208,6 +214,28 @@ impl TreeExplainer {
                     self.explain_row(row, attributions);
                 }
             }
+        }
+    }
+
+    /// Writes the Shapley interaction values `[rows, features, features, outputs]` of the encoded rows `[rows, columns]`.
+    ///
+    /// Symmetric; an entry off the diagonal is half of the pair's interaction index, as in `shap`; a feature's entries sum
+    /// to its attribution. Time grows with leaves × (features on a path)².
+    ///
+    /// # Panics
+    /// If `encoded` and `interactions` are not of the same number of rows.
+    pub fn interactions(&self, encoded: &[f64], interactions: &mut [f64]) {
+        let columns = self.forest.ensemble().columns();
+        let width = self.forest.players * self.forest.players * self.forest.outputs();
+        assert_eq!(encoded.len() * width, interactions.len() * columns, "as many rows as interactions");
+        if width == 0 || columns == 0 {
+            return;
+        }
+        let mut bins = vec![0; self.forest.binning().bins()];
+        let mut walk = Interactions::new(&self.forest, self.background.as_deref());
+        for (row, interactions) in encoded.chunks_exact(columns).zip(interactions.chunks_exact_mut(width)) {
+            self.forest.binning().translate(row, &mut bins, 1, 0);
+            walk.explain(&bins, interactions);
         }
     }
 

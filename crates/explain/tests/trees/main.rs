@@ -100,3 +100,27 @@ fn prop_a_row_has_the_same_bits_in_every_batch() {
         }
     }
 }
+
+#[test]
+fn prop_interactions_are_those_of_the_games() {
+    let mut random = Random(4);
+    for round in 0..4 {
+        for &(kind, column_feature, features) in KINDS {
+            let ensemble = ensemble(&mut random, kind);
+            let background = random.rows(1 + 3 * round, kind.columns);
+            let row = random.rows(1, kind.columns);
+            let tolerance = 1e-12 * scale(&ensemble);
+            let mut found = vec![f64::NAN; features * features * kind.outputs];
+
+            let explainer = TreeExplainer::path_dependent(&ensemble, column_feature, features, 0).unwrap();
+            explainer.interactions(&row, &mut found);
+            let game = Game::path_dependent(&ensemble, column_feature, features, &row);
+            assert_close(&found, &game.interactions(), tolerance, "path-dependent interactions");
+
+            let explainer = TreeExplainer::interventional(&ensemble, column_feature, features, &background, 0).unwrap();
+            explainer.interactions(&row, &mut found);
+            let game = Game::interventional(&ensemble, column_feature, features, &background, &row);
+            assert_close(&found, &game.interactions(), tolerance, "interventional interactions");
+        }
+    }
+}

@@ -63,6 +63,42 @@ impl Game {
     }
 }
 
+/// `present! absent! / (present + absent + 1)!`: the chance, over uniform `t`, that exactly `present` given players come and `absent` do not.
+fn chance(present: usize, absent: usize) -> f64 {
+    (1..=absent).fold(1.0 / (present + absent + 1) as f64, |chance, k| chance * k as f64 / (present + k) as f64)
+}
+
+impl Game {
+    /// `[features, features, outputs]`: half the Shapley interaction index off the diagonal, rows summing to the values.
+    pub fn interactions(&self) -> Vec<f64> {
+        let (n, outputs) = (self.features, self.outputs);
+        let values = self.values();
+        let mut interactions = vec![0.0; n * n * outputs];
+        for output in 0..outputs {
+            let worth = self.worths_of(output);
+            for i in 0..n {
+                let mut rest = values[i * outputs + output];
+                for j in (0..n).filter(|&j| j != i) {
+                    let pair = 1usize << i | 1 << j;
+                    let index: f64 = (0..worth.len())
+                        .filter(|coalition| coalition & pair == 0)
+                        .map(|coalition| {
+                            let size = coalition.count_ones() as usize;
+                            let surplus = worth[coalition | pair] - worth[coalition | 1 << i] - worth[coalition | 1 << j]
+                                + worth[coalition];
+                            chance(size, n - 2 - size) * surplus
+                        })
+                        .sum();
+                    interactions[(i * n + j) * outputs + output] = index / 2.0;
+                    rest -= index / 2.0;
+                }
+                interactions[(i * n + i) * outputs + output] = rest;
+            }
+        }
+        interactions
+    }
+}
+
 fn present(coalition: usize, feature: u32) -> bool {
     coalition >> feature & 1 == 1
 }
