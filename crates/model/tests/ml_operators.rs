@@ -237,3 +237,13 @@ fn operators_survive_the_image_and_forged_ones_are_refused() {
         }
     }
 }
+
+#[test]
+fn a_lookup_whose_keys_do_not_ascend_is_refused() {
+    let lookup = Op::from(LabelEncoder::new(&Data::I64(vec![1, 2]), Data::I64(vec![10, 20, 0])).expect("sound"));
+    let mut bytes = borsh::to_vec(&lookup).expect("writes to memory");
+    let first = bytes.windows(8).position(|window| window == 1u64.to_le_bytes()).expect("the first key");
+    bytes[first] = 3;
+    let refusal = Op::try_from_slice(&bytes).expect_err("the keys are 3 and 2").to_string();
+    assert_eq!(refusal, "2 keys that do not ascend or do not fit the values");
+}
