@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use hyaline_formats::{ImportOptions, import};
-use hyaline_model::{ExplainerSettings, Model, ModelParts};
+use hyaline_model::{Core, ExplainerSettings, Model, ModelParts};
 
 /// A protobuf message under construction.
 #[derive(Clone, Default)]
@@ -225,9 +225,8 @@ fn deep_nesting_is_refused() {
     assert!(refusal.starts_with("ONNX file: damaged protobuf:") && refusal.contains("recursion limit"), "{refusal}");
 }
 
-/// Imports and, where that works, runs the example row; the outcome is of no interest.
-fn survive(bytes: &[u8]) {
-    let Ok(imported) = import(bytes, &ImportOptions::default()) else { return };
+fn model_of(bytes: &[u8]) -> Option<Model> {
+    let imported = import(bytes, &ImportOptions::default()).ok()?;
     let parts = ModelParts {
         name: "damaged".to_owned(),
         version: "1".to_owned(),
@@ -241,35 +240,74 @@ fn survive(bytes: &[u8]) {
         background: None,
         card: "{}".to_owned(),
     };
-    if let Ok(model) = Model::new(parts) {
-        let _ = model.predict(&model.example());
+    Model::new(parts).ok()
+}
+
+/// Runs the example row, in which every operator takes part; the outcome is of no interest.
+fn run(model: &Model) {
+    let example = model.example();
+    let _ = model.predict(&example);
+    if matches!(model.parts().core, Core::Additive { .. }) {
+        let _ = model.encode(&example);
     }
+}
+
+const FAMILIES: [&str; 10] = [
+    "knn_distance", "logistic_multinomial", "svc_rbf_multi_probability", "qda", "ada_boost_binary", "mlp_tanh_multi",
+    "decision_tree_multi", "gaussian_process_regressor_rbf", "categorical_nb", "mlp_scaled_zipmap",
+];
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/onnx");
+    fs::read(folder.join(name).join("model.onnx")).expect("a fixture")
+}
+
+/// Numbers below what is asked, the same on every run.
+fn generator() -> impl FnMut(usize) -> usize {
+    let mut state = 1u64;
+    move |below| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    }
+}
+
+/// One to three flipped bits.
+fn damage(bytes: &[u8], random: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    for _ in 0..1 + random(3) {
+        let at = random(damaged.len());
+        damaged[at] ^= 1 << random(8);
+    }
+    damaged
 }
 
 #[test]
 fn damaged_files_never_panic() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/onnx");
-    let names = [
-        "knn_distance", "logistic_multinomial", "svc_rbf_multi_probability", "qda", "ada_boost_binary", "mlp_tanh_multi",
-        "decision_tree_multi", "gaussian_process_regressor_rbf", "categorical_nb", "mlp_scaled_zipmap",
-    ];
-    let mut state = 1u64;
-    let mut random = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % below
-    };
-    for name in names {
-        let bytes = fs::read(folder.join(name).join("model.onnx")).expect("a fixture");
+    let mut random = generator();
+    for bytes in FAMILIES.map(fixture) {
         for _ in 0..40 {
-            survive(&bytes[..random(bytes.len())]);
+            model_of(&bytes[..random(bytes.len())]);
         }
         for _ in 0..120 {
-            let mut damaged = bytes.clone();
-            for _ in 0..1 + random(3) {
-                let at = random(damaged.len());
-                damaged[at] ^= 1 << random(8);
+            if let Some(model) = model_of(&damage(&bytes, &mut random)) {
+                run(&model);
             }
-            survive(&damaged);
+        }
+    }
+}
+
+#[test]
+fn damaged_images_never_panic() {
+    let mut random = generator();
+    for name in FAMILIES {
+        let image = model_of(&fixture(name)).expect("a sound model").to_image();
+        for _ in 0..40 {
+            assert!(Model::from_image(&image[..random(image.len())]).is_err(), "a truncated image of {name}");
+        }
+        for _ in 0..300 {
+            if let Ok(model) = Model::from_image(&damage(&image, &mut random)) {
+                run(&model);
+            }
         }
     }
 }
