@@ -5,7 +5,7 @@ use hyaline_model::trees::{Aggregate, Binning, Condition, Leaf, Node, TreeEnsemb
 use super::TreeExplainError;
 
 /// Deepest tree that is explained.
-pub(super) const DEPTH_LIMIT: usize = 1000;
+pub(super) const DEPTH_LIMIT: usize = 256;
 /// Most players that one path from root to leaf may test.
 pub(super) const PLAYERS_ON_PATH_LIMIT: usize = 128;
 

@@ -95,8 +95,8 @@ impl ForkWalk {
             shares: fork.shares.map(|share| share as f32),
             children: [0; 2],
         });
-        for side in 0..2 {
-            path.push((fork.player, now[side]));
+        for (side, share) in now.into_iter().enumerate() {
+            path.push((fork.player, share));
             let child = self.add(forest, fork.children[side], tree, path);
             path.pop();
             self.steps[index].children[side] = child;

@@ -123,7 +123,7 @@ mod tests {
         let mut game = LeafGame::new();
         for players in 0..=8usize {
             let full = (1usize << players) - 1;
-            let rows: Vec<usize> = (0..7usize).map(|row| row * 2_654_435_761 >> 3 & full).collect();
+            let rows: Vec<usize> = (0..7usize).map(|row| ((row * 40_503) >> 4) & full).collect();
             let mut frequency = vec![0.0; full + 1];
             rows.iter().for_each(|&row| frequency[row] += 1.0 / rows.len() as f64);
             let values = game.interventional(players, &frequency).to_vec();

@@ -179,6 +179,19 @@ impl TreeExplainer {
         &self.base_values
     }
 
+    /// How rows are explained, in words.
+    pub fn algorithm(&self) -> &'static str {
+        match (&self.walk, self.tables.is_empty()) {
+            (None, _) => "tables over decision patterns",
+            (Some(Walk::Fork(_) | Walk::Quadrature(_)), true) => "quadrature along the trees",
+            (Some(Walk::Fork(_) | Walk::Quadrature(_)), false) => "tables over decision patterns, quadrature along large trees",
+            (Some(Walk::Cohort(_) | Walk::Cohorts(_)), true) => "cohorts of background rows along the trees",
+            (Some(Walk::Cohort(_) | Walk::Cohorts(_)), false) => {
+                "tables over decision patterns, cohorts of background rows along large trees"
+            }
+        }
+    }
+
     /// Bytes that the prepared tables and walks take.
     pub fn bytes(&self) -> usize {
         let walk = match &self.walk {

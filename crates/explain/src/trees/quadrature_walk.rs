@@ -96,9 +96,9 @@ impl QuadratureWalk {
                 let player = tree.edges[level.edge].player as usize;
                 let parent = &mut above[depth - 1].worth;
                 let mut value = 0.0;
-                for q in 0..Q {
-                    parent[q] += level.worth[q];
-                    value += level.worth[q] * level.gain[q];
+                for ((parent, worth), gain) in parent.iter_mut().zip(level.worth).zip(level.gain) {
+                    *parent += worth;
+                    value += worth * gain;
                 }
                 attributions[player * self.outputs + output as usize] += value;
             }

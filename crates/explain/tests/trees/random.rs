@@ -62,6 +62,37 @@ pub fn ensemble(random: &mut Random, kind: Kind) -> TreeEnsemble {
     TreeEnsemble::new(parts).expect("grown trees are trees")
 }
 
+/// One tree that is a single path of `depth` splits, on the columns in turn.
+pub fn chain(random: &mut Random, columns: usize, depth: usize) -> TreeEnsemble {
+    let mut parts = EnsembleParts {
+        columns: columns as u32,
+        outputs: 1,
+        roots: vec![0],
+        nodes: Vec::new(),
+        weights: Vec::new(),
+        sets: Vec::new(),
+        covers: None,
+        base: vec![0.25],
+        aggregate: Aggregate::Sum,
+    };
+    for level in 0..=depth {
+        let first = parts.weights.len() as u32;
+        parts.weights.push(Weight { output: 0, value: random.below(1000) as f64 / 7.0 - 60.0 });
+        let leaf = Node::Leaf(Leaf { first, count: 1 });
+        if level < depth {
+            // Values are seldom beyond the threshold, so that rows get far down.
+            let (test, next) = (Test::AtMost(3.0 + random.below(4) as f64 / 2.0), 2 * level as u32 + 2);
+            let column = (level % columns) as u32;
+            let (missing_goes_yes, zero_is_missing) = (random.below(4) != 0, false);
+            let split = Split { column, test, missing_goes_yes, zero_is_missing, yes: next, no: next - 1 };
+            parts.nodes.push(Node::Split(split));
+        }
+        parts.nodes.push(leaf);
+    }
+    parts.covers = Some(covers(random, &parts));
+    TreeEnsemble::new(parts).expect("a path is a tree")
+}
+
 fn grow(random: &mut Random, parts: &mut EnsembleParts, depth: usize) -> u32 {
     let index = parts.nodes.len() as u32;
     parts.nodes.push(Node::Leaf(Leaf { first: 0, count: 0 }));

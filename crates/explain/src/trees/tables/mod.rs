@@ -97,6 +97,11 @@ pub(super) struct Tables {
 }
 
 impl Tables {
+    /// Whether no tree has tables.
+    pub fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.junctions)

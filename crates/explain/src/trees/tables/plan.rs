@@ -2,11 +2,16 @@
 
 use super::super::forest::{Forest, ForestNode};
 use super::super::leaf_game::TABLED_PLAYERS_LIMIT;
+use super::{Block, Condition, Junction};
 
 /// Block sizes to choose from, largest first.
 const BLOCK_BITS: [u32; 7] = [10, 9, 8, 7, 6, 5, 4];
 /// Block size when only some of the trees fit.
 const PARTIAL_BLOCK_BITS: u32 = 7;
+/// Largest budget: offsets have 32 bits.
+const MOST_BYTES: usize = 1 << 31;
+/// Deepest tree that gets tables: as far as building them recurses.
+const DEPTH_LIMIT: usize = 64;
 
 /// The decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,7 @@ pub(in super::super) struct Plan {
 /// blocks mean fewer look-ups, larger tables more cache misses. When not all trees fit into `budget` bytes, those with
 /// the smallest tables get them, if that is most of the forest; a few trees' tables would be bytes for nothing.
 pub(in super::super) fn plan(forest: &Forest, budget: usize) -> Plan {
+    let budget = budget.min(MOST_BYTES);
     let sizes = Sizes::new(forest);
     let bytes = |bits: u32| -> Vec<usize> { forest.roots.iter().map(|&root| sizes.tree(root, bits)).collect() };
     let totals = BLOCK_BITS.map(|bits| bytes(bits).into_iter().fold(0, usize::saturating_add));
@@ -79,32 +85,32 @@ impl<'a> Sizes<'a> {
         forks == 0 || forks as usize + path_bits <= block_bits as usize
     }
 
-    /// Bytes of a tree's entries; `usize::MAX` when a leaf has too many players for a table.
+    /// Bytes of a tree's tables; `usize::MAX` when it is too deep or a leaf has too many players for a table.
     fn tree(&self, root: u32, block_bits: u32) -> usize {
         let outputs = self.forest.outputs_below(root).len();
-        let mut path = Vec::new();
-        self.lines_by_players(root, block_bits, &mut path).saturating_mul(outputs * size_of::<i32>())
+        self.subtree(root, 0, outputs, block_bits, &mut Vec::new())
     }
 
-    /// Sum over blocks of lines × players.
-    fn lines_by_players(&self, node: u32, block_bits: u32, path: &mut Vec<u32>) -> usize {
-        if path.len() > TABLED_PLAYERS_LIMIT {
+    fn subtree(&self, node: u32, depth: usize, outputs: usize, block_bits: u32, path: &mut Vec<u32>) -> usize {
+        if path.len() > TABLED_PLAYERS_LIMIT || depth > DEPTH_LIMIT {
             return usize::MAX;
         }
         if self.is_block(node, path.len(), block_bits) {
-            let bits = path.len() + self.forks_below[node as usize] as usize;
-            return self.players(node, path).len() << bits;
+            let splits = self.forks_below(node);
+            let columns = self.players(node, path).len() * outputs;
+            let entries = (columns * size_of::<i32>()) << (path.len() + splits);
+            return entries + size_of::<Block>() + splits * size_of::<Condition>() + columns * size_of::<u32>();
         }
         let ForestNode::Fork(fork) = self.forest.nodes[node as usize] else { unreachable!("a leaf is a block") };
         let new = !path.contains(&fork.player);
         if new {
             path.push(fork.player);
         }
-        let sizes = fork.children.map(|child| self.lines_by_players(child, block_bits, path));
+        let sizes = fork.children.map(|child| self.subtree(child, depth + 1, outputs, block_bits, path));
         if new {
             path.pop();
         }
-        sizes[0].saturating_add(sizes[1])
+        size_of::<Junction>().saturating_add(sizes[0]).saturating_add(sizes[1])
     }
 
     /// The players of the path and of the forks below `node`, each once.
