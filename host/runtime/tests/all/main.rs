@@ -30,11 +30,11 @@ fn load(component: &[u8], limits: Limits) -> Function {
 }
 
 async fn get(function: &Function) -> Result<Response<ResponseBody>, Failure> {
-    function.handle(Request::new(Empty::<Bytes>::new().map_err(|never| match never {}))).await
+    function.handle(Request::new(Empty::<Bytes>::new())).await
 }
 
 async fn post(function: &Function, body: &'static str) -> Result<Response<ResponseBody>, Failure> {
-    function.handle(Request::post("/").body(Full::from(body).map_err(|never| match never {})).unwrap()).await
+    function.handle(Request::post("/").body(Full::<Bytes>::from(body)).unwrap()).await
 }
 
 async fn text(response: Response<ResponseBody>) -> Result<String, Failure> {

@@ -22,7 +22,7 @@ async fn a_trap_is_a_failure() {
     let failure = failure_of("(unreachable)").await;
     assert_eq!(
         failure,
-        "the function crashed: wasm `unreachable` instruction executed in `wasi:http/incoming-handler@0.2.0#handle`"
+        "the function crashed: wasm `unreachable` instruction executed in `handle`"
     );
 }
 

@@ -1,4 +1,4 @@
-;; Frame of every guest with an HTTP door. `(;HANDLE;)` is replaced by the body of the handler, which sees the request
+;; Frame of every guest with an HTTP door. The marked place at the end is replaced by the body of the handler, which sees the request
 ;; as $request and the place for the response as $out, may use the locals $a and $b, and may call what is below.
 (module
   (import "wasi:http/types@0.2.0" "[constructor]fields" (func $fields (result i32)))
@@ -57,7 +57,7 @@
     (call $drop_stream (global.get $out_stream))
     (call $body_finish (global.get $body) (i32.const 0) (i32.const 0) (i32.const 128)))
 
-  (func (export "wasi:http/incoming-handler@0.2.0#handle") (param $request i32) (param $out i32)
+  (func $handle (export "wasi:http/incoming-handler@0.2.0#handle") (param $request i32) (param $out i32)
     (local $a i32) (local $b i32)
     (;HANDLE;))
 )

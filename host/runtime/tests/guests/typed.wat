@@ -1,4 +1,5 @@
-;; A guest with a typed door only. Its `predict` is `(;PREDICT;)`, which leaves the address of the result.
+;; A guest with a typed door only. The marked place is replaced by the body of its `predict`, which leaves the address
+;; of the result.
 (module
   (memory (export "memory") 2)
   (global $heap (mut i32) (i32.const 16384))
