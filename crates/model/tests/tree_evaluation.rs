@@ -38,7 +38,9 @@ fn grow(random: &mut Random, parts: &mut EnsembleParts, depth: usize) -> u32 {
         let first = parts.weights.len() as u32;
         let count = if outputs == 1 { 1 } else { random.below(outputs + 1) };
         for _ in 0..count {
-            parts.weights.push(Weight { output: random.below(outputs) as u32, value: random.below(1000) as f64 / 7.0 - 60.0 });
+            parts
+                .weights
+                .push(Weight { output: random.below(outputs) as u32, value: random.below(1000) as f64 / 7.0 - 60.0 });
         }
         parts.nodes[index as usize] = Node::Leaf(Leaf { first, count: count as u32 });
         return index;
@@ -46,8 +48,13 @@ fn grow(random: &mut Random, parts: &mut EnsembleParts, depth: usize) -> u32 {
     let threshold = random.value();
     let threshold = if threshold.is_nan() { 1.0 } else { threshold };
     let set = random.below(parts.sets.len()) as u32;
-    let test = [Test::AtMost(threshold), Test::Below(threshold), Test::Equal(threshold), Test::Member(set), Test::TruncatedMember(set)]
-        [random.below(5)];
+    let test = [
+        Test::AtMost(threshold),
+        Test::Below(threshold),
+        Test::Equal(threshold),
+        Test::Member(set),
+        Test::TruncatedMember(set),
+    ][random.below(5)];
     let yes = grow(random, parts, depth - 1);
     let no = grow(random, parts, depth - 1);
     parts.nodes[index as usize] = Node::Split(Split {

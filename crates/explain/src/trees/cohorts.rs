@@ -84,7 +84,8 @@ impl Cohorts {
                         companions.push(Companion { row, fails: row_fails });
                     }
                 }
-                levels[depth] = Level { companions: companions.len(), fails, player: edge.player, position: edge.position };
+                levels[depth] =
+                    Level { companions: companions.len(), fails, player: edge.player, position: edge.position };
                 if companions.len() == above.companions {
                     at = edge.end as usize;
                     continue;

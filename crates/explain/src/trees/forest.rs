@@ -56,7 +56,9 @@ impl Forest {
         let scale = match parts.aggregate {
             Aggregate::Sum => 1.0,
             Aggregate::Average => 1.0 / parts.roots.len().max(1) as f64,
-            aggregate @ (Aggregate::Minimum | Aggregate::Maximum) => return Err(TreeExplainError::NotAdditive(aggregate)),
+            aggregate @ (Aggregate::Minimum | Aggregate::Maximum) => {
+                return Err(TreeExplainError::NotAdditive(aggregate));
+            }
         };
         let nodes = parts.nodes.iter().enumerate().map(|(index, node)| match (node, ensemble.condition(index)) {
             (Node::Split(split), Some(condition)) => ForestNode::Fork(Fork {

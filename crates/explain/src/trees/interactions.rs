@@ -8,7 +8,7 @@
 
 use super::background::BinnedBackground;
 use super::cohorts::{Companion, CubeWeights};
-use super::forest::{Fork, Forest, ForestNode};
+use super::forest::{Forest, ForestNode, Fork};
 use super::quadrature::{Point, gauss_legendre, points_for};
 
 /// Computes interactions row by row.
@@ -20,8 +20,10 @@ pub(super) struct Interactions<'a> {
     cubes: CubeWeights,
     path: Vec<Step>,
     companions: Vec<Companion>,
-    /// `[players on the path, players on the path]` of a leaf of weight 1: values on the diagonal, indices off it.
+    /// `[players on the path, players on the path]` of a leaf of weight 1: values on the diagonal, half indices below it.
     leaf: Vec<f64>,
+    /// By player on the path: its surplus over its absence, relative to the chance that it meets its conditions.
+    surplus: Vec<f64>,
 }
 
 /// A player on the path to a node.
@@ -45,6 +47,7 @@ impl<'a> Interactions<'a> {
             path: Vec::new(),
             companions: Vec::new(),
             leaf: Vec::new(),
+            surplus: Vec::new(),
         }
     }
 
@@ -58,10 +61,19 @@ impl<'a> Interactions<'a> {
             self.node(root, 0, bins, interactions);
         }
         let (players, outputs) = (self.forest.players, self.forest.outputs());
+        for row in 0..players {
+            for column in 0..row {
+                for output in 0..outputs {
+                    let below = interactions[(row * players + column) * outputs + output];
+                    interactions[(column * players + row) * outputs + output] = below;
+                }
+            }
+        }
         for player in 0..players {
             for output in 0..outputs {
                 let at = |other: usize| (player * players + other) * outputs + output;
-                let others: f64 = (0..players).filter(|&other| other != player).map(|other| interactions[at(other)]).sum();
+                let others: f64 =
+                    (0..players).filter(|&other| other != player).map(|other| interactions[at(other)]).sum();
                 interactions[at(player)] -= others;
             }
         }
@@ -77,10 +89,12 @@ impl<'a> Interactions<'a> {
                     Some(background) => self.interventional_leaf(background, first),
                 }
                 let (players, outputs) = (self.forest.players, self.forest.outputs());
-                for (row, values) in self.path.iter().zip(self.leaf.chunks_exact(self.path.len().max(1))) {
-                    for (column, value) in self.path.iter().zip(values) {
+                for (position, values) in self.leaf.chunks_exact(self.path.len().max(1)).enumerate() {
+                    let row = self.path[position].player as usize;
+                    for (step, value) in self.path.iter().zip(&values[..=position]) {
+                        let column = step.player as usize;
+                        let at = (row.max(column) * players + row.min(column)) * outputs;
                         for weight in self.forest.leaf_weights(leaf) {
-                            let at = (row.player as usize * players + column.player as usize) * outputs;
                             interactions[at + weight.output as usize] += weight.value * value;
                         }
                     }
@@ -134,15 +148,18 @@ impl<'a> Interactions<'a> {
         self.leaf.resize(players * players, 0.0);
         for &Point { t, weight } in &self.rules[points_for(players)] {
             let absent = 1.0 - t;
-            let chance = |step: &Step| f64::from(u8::from(step.met)) * t + step.share * absent;
-            let surplus = |step: &Step| {
-                if step.met { (1.0 - step.share) / (t + step.share * absent) } else { -1.0 / absent }
-            };
-            let reach = self.path.iter().map(chance).product::<f64>() * weight;
+            let mut reach = weight;
+            self.surplus.clear();
+            for step in &self.path {
+                let chance = if step.met { t + step.share * absent } else { step.share * absent };
+                reach *= chance;
+                self.surplus.push(if step.met { (1.0 - step.share) / chance } else { -1.0 / absent });
+            }
             for (row, values) in self.leaf.chunks_exact_mut(players.max(1)).enumerate() {
-                let own = reach * surplus(&self.path[row]);
-                for (column, value) in values.iter_mut().enumerate() {
-                    *value += if row == column { own } else { 0.5 * own * surplus(&self.path[column]) };
+                let own = reach * self.surplus[row];
+                values[row] += own;
+                for (value, surplus) in values[..row].iter_mut().zip(&self.surplus) {
+                    *value += 0.5 * own * surplus;
                 }
             }
         }
@@ -161,7 +178,7 @@ impl<'a> Interactions<'a> {
             let share = background.share(companion.row);
             for row in (0..players).filter(|row| (positive | negative) >> row & 1 == 1) {
                 let gains = positive >> row & 1 == 1;
-                for column in (0..players).filter(|column| (positive | negative) >> column & 1 == 1) {
+                for column in (0..=row).filter(|column| (positive | negative) >> column & 1 == 1) {
                     let worth = match (gains, positive >> column & 1 == 1) {
                         (true, _) if row == column => cubes.member(p, n),
                         (false, _) if row == column => -cubes.member(n, p),

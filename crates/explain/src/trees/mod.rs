@@ -184,7 +184,9 @@ impl TreeExplainer {
         match (&self.walk, self.tables.is_empty()) {
             (None, _) => "tables over decision patterns",
             (Some(Walk::Fork(_) | Walk::Quadrature(_)), true) => "quadrature along the trees",
-            (Some(Walk::Fork(_) | Walk::Quadrature(_)), false) => "tables over decision patterns, quadrature along large trees",
+            (Some(Walk::Fork(_) | Walk::Quadrature(_)), false) => {
+                "tables over decision patterns, quadrature along large trees"
+            }
             (Some(Walk::Cohort(_) | Walk::Cohorts(_)), true) => "cohorts of background rows along the trees",
             (Some(Walk::Cohort(_) | Walk::Cohorts(_)), false) => {
                 "tables over decision patterns, cohorts of background rows along large trees"
@@ -217,9 +219,7 @@ impl TreeExplainer {
             return;
         }
         let mut lanes = Lanes::default();
-        for (encoded, attributions) in
-            encoded.chunks(LANES * columns).zip(attributions.chunks_mut(LANES * width))
-        {
+        for (encoded, attributions) in encoded.chunks(LANES * columns).zip(attributions.chunks_mut(LANES * width)) {
             if attributions.len() > LANES_WORTH * width {
                 self.explain_lanes(encoded, &mut lanes, attributions);
             } else {

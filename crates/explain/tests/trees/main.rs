@@ -128,7 +128,10 @@ fn refusals_say_what_is_missing() {
     for background in [&[][..], &[1.0, 2.0, 3.0, 4.0]] {
         assert_eq!(
             refusal(TreeExplainer::interventional(&sum, &[0, 1, 2], 3, background, 0)),
-            format!("the background has {} numbers for rows of 3 columns; give at least one whole row", background.len())
+            format!(
+                "the background has {} numbers for rows of 3 columns; give at least one whole row",
+                background.len()
+            )
         );
     }
     assert_eq!(
@@ -159,7 +162,9 @@ fn prop_values_and_base_add_up_to_the_margin() {
         ] {
             let mut values = vec![0.0; 200 * features * kind.outputs];
             explainer.explain(&encoded, &mut values);
-            for (values, margins) in values.chunks_exact(features * kind.outputs).zip(margins.chunks_exact(kind.outputs)) {
+            for (values, margins) in
+                values.chunks_exact(features * kind.outputs).zip(margins.chunks_exact(kind.outputs))
+            {
                 for (output, margin) in margins.iter().enumerate() {
                     let sum: f64 = values.iter().skip(output).step_by(kind.outputs).sum();
                     let residual = (margin - explainer.base_values()[output] - sum).abs();

@@ -24,7 +24,11 @@ impl Game {
             let rows = background.len() / ensemble.columns();
             for reference in background.chunks_exact(ensemble.columns()) {
                 let mixed: Vec<f64> = (0..ensemble.columns())
-                    .map(|column| if present(coalition, column_feature[column]) { row[column] } else { reference[column] })
+                    .map(
+                        |column| {
+                            if present(coalition, column_feature[column]) { row[column] } else { reference[column] }
+                        },
+                    )
                     .collect();
                 let mut margins = vec![0.0; ensemble.outputs()];
                 ensemble.evaluate(&mixed, &mut margins);
@@ -84,8 +88,9 @@ impl Game {
                         .filter(|coalition| coalition & pair == 0)
                         .map(|coalition| {
                             let size = coalition.count_ones() as usize;
-                            let surplus = worth[coalition | pair] - worth[coalition | 1 << i] - worth[coalition | 1 << j]
-                                + worth[coalition];
+                            let surplus =
+                                worth[coalition | pair] - worth[coalition | 1 << i] - worth[coalition | 1 << j]
+                                    + worth[coalition];
                             chance(size, n - 2 - size) * surplus
                         })
                         .sum();

@@ -133,7 +133,8 @@ impl Binning {
         for (&(column, chunk, missing_goes_yes, zero_is_missing), bin) in &mut bin_of {
             *bin = self.bins as u32;
             self.bins += 1;
-            let at = self.rankings.binary_search_by_key(&column, |ranking| ranking.column).expect("every column was added");
+            let at =
+                self.rankings.binary_search_by_key(&column, |ranking| ranking.column).expect("every column was added");
             let ranking = &mut self.rankings[at];
             if ranking.bins.is_empty() {
                 ranking.bins = self.rank_bins.len() as u32..self.rank_bins.len() as u32;
@@ -149,10 +150,7 @@ impl Binning {
         bin_of
     }
 
-    fn add_categories(
-        &mut self,
-        lone_of: BTreeMap<(u32, bool), BTreeMap<LoneKey, Split>>,
-    ) -> BTreeMap<LoneKey, u32> {
+    fn add_categories(&mut self, lone_of: BTreeMap<(u32, bool), BTreeMap<LoneKey, Split>>) -> BTreeMap<LoneKey, u32> {
         let mut bin_of = BTreeMap::new();
         for ((column, truncate), splits) in lone_of {
             let first = self.bins as u32;
@@ -182,7 +180,10 @@ impl Binning {
     /// Rank of an ordered split's cut among its column's.
     fn rank_of_cut(&self, split: &Split) -> usize {
         let wanted = cut(split).expect("an ordered split");
-        let at = self.rankings.binary_search_by_key(&split.column, |ranking| ranking.column).expect("every column was added");
+        let at = self
+            .rankings
+            .binary_search_by_key(&split.column, |ranking| ranking.column)
+            .expect("every column was added");
         let range = &self.rankings[at].cuts;
         self.cuts[range.start as usize..range.end as usize].partition_point(|&known| known < wanted)
     }
@@ -295,8 +296,31 @@ mod tests {
     use super::*;
 
     const EDGES: &[f64] = &[
-        f64::NAN, f64::NEG_INFINITY, f64::MIN, -3.0, -2.5, -1.0, -0.9, -1e-35, -1e-36, -5e-324, -0.0, 0.0, 5e-324, 1e-36, 1e-35,
-        2e-35, 0.5, 0.999, 1.0, 1.5, 2.0, 2.999, 3.0, f64::MAX, f64::INFINITY,
+        f64::NAN,
+        f64::NEG_INFINITY,
+        f64::MIN,
+        -3.0,
+        -2.5,
+        -1.0,
+        -0.9,
+        -1e-35,
+        -1e-36,
+        -5e-324,
+        -0.0,
+        0.0,
+        5e-324,
+        1e-36,
+        1e-35,
+        2e-35,
+        0.5,
+        0.999,
+        1.0,
+        1.5,
+        2.0,
+        2.999,
+        3.0,
+        f64::MAX,
+        f64::INFINITY,
     ];
 
     fn check(tests: &[Test], sets: &[Vec<f64>]) {

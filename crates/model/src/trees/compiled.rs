@@ -33,12 +33,13 @@ pub(super) struct CompiledTrees {
 
 impl CompiledTrees {
     pub(super) fn new(parts: &EnsembleParts, binning: &Binning, conditions: &[Option<Condition>]) -> CompiledTrees {
-        let steps = parts.nodes.iter().zip(conditions).enumerate().map(|(index, (node, condition))| match (node, condition) {
-            (Node::Split(split), Some(condition)) => {
-                Step { bin: condition.bin, cut: i32::from(condition.cut), next: [split.yes, split.no] }
-            }
-            _ => Step { bin: 0, cut: 0, next: [index as u32; 2] },
-        });
+        let steps =
+            parts.nodes.iter().zip(conditions).enumerate().map(|(index, (node, condition))| match (node, condition) {
+                (Node::Split(split), Some(condition)) => {
+                    Step { bin: condition.bin, cut: i32::from(condition.cut), next: [split.yes, split.no] }
+                }
+                _ => Step { bin: 0, cut: 0, next: [index as u32; 2] },
+            });
         let mut height = vec![0u32; parts.nodes.len()];
         for (index, node) in parts.nodes.iter().enumerate().rev() {
             if let Node::Split(split) = node {

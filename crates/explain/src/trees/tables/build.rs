@@ -3,7 +3,7 @@
 use hyaline_model::trees::Leaf;
 
 use super::super::background::BinnedBackground;
-use super::super::forest::{Fork, Forest, ForestNode};
+use super::super::forest::{Forest, ForestNode, Fork};
 use super::super::leaf_game::LeafGame;
 use super::plan::{Plan, Sizes};
 use super::{Block, Junction, Shape, Tables, Target};
@@ -183,13 +183,7 @@ impl Builder<'_> {
     }
 
     /// Runs `act` with the path and the background's patterns extended by one side of `fork`.
-    fn below<T>(
-        &mut self,
-        fork: Fork,
-        side: usize,
-        rows: &[u16],
-        act: impl FnOnce(&mut Self, &[u16]) -> T,
-    ) -> T {
+    fn below<T>(&mut self, fork: Fork, side: usize, rows: &[u16], act: impl FnOnce(&mut Self, &[u16]) -> T) -> T {
         let junction = self.junction(&fork);
         let rows: Vec<u16> = match self.absence {
             Absence::Shares => Vec::new(),
@@ -280,9 +274,11 @@ impl Builder<'_> {
             }
         };
         for (step, values) in self.path.iter().zip(values.chunks_exact(1 << players)) {
-            let at = draft.players.iter().position(|&player| player == step.player).expect("the block knows its players");
+            let at =
+                draft.players.iter().position(|&player| player == step.player).expect("the block knows its players");
             for weight in self.forest.leaf_weights(leaf) {
-                let output = self.outputs.binary_search(&weight.output).expect("the tree speaks about its leaves' outputs");
+                let output =
+                    self.outputs.binary_search(&weight.output).expect("the tree speaks about its leaves' outputs");
                 let column = at * self.outputs.len() + output;
                 let sums = &mut draft.sums[column * draft.lines..(column + 1) * draft.lines];
                 for (sum, &pattern) in sums.iter_mut().zip(patterns) {

@@ -140,7 +140,8 @@ impl Tables {
         let splits = blocks[0].shape.splits;
         for (block, &pattern) in blocks.iter().zip(patterns) {
             let line = self.line(block, splits, pattern, bins);
-            let entries: &[i32; WIDTH] = self.entries[block.entries as usize + line * WIDTH..].first_chunk().expect("lines are whole");
+            let entries: &[i32; WIDTH] =
+                self.entries[block.entries as usize + line * WIDTH..].first_chunk().expect("lines are whole");
             let slots: &[u32; WIDTH] = self.slots[block.slots as usize..].first_chunk().expect("a column has a slot");
             for column in 0..WIDTH {
                 sums[slots[column] as usize] += i64::from(entries[column]);

@@ -35,11 +35,13 @@ pub(in super::super) fn plan(forest: &Forest, budget: usize) -> Plan {
     let smallest = totals.into_iter().min().unwrap_or(0);
     if smallest <= budget {
         let most = budget.min(smallest.saturating_add(smallest / 4));
-        let (&block_bits, _) = BLOCK_BITS.iter().zip(totals).find(|&(_, total)| total <= most).expect("the smallest is one");
+        let (&block_bits, _) =
+            BLOCK_BITS.iter().zip(totals).find(|&(_, total)| total <= most).expect("the smallest is one");
         return Plan { block_bits, tabled: forest.roots.clone(), others: Vec::new() };
     }
     let mut left = budget;
-    let mut by_size: Vec<(usize, u32)> = bytes(PARTIAL_BLOCK_BITS).into_iter().zip(forest.roots.iter().copied()).collect();
+    let mut by_size: Vec<(usize, u32)> =
+        bytes(PARTIAL_BLOCK_BITS).into_iter().zip(forest.roots.iter().copied()).collect();
     by_size.sort_unstable();
     let mut fitting = 0;
     while let Some(rest) = by_size.get(fitting).and_then(|&(bytes, _)| left.checked_sub(bytes)) {
