@@ -12,7 +12,7 @@ use super::{Node, Split, Test};
 
 /// Bins of one derived column hold this many cuts; a column with more is continued in another.
 const CUTS_PER_BIN: usize = i16::MAX as usize;
-/// Largest answer table of a categorical column, in entries; beyond it its splits are asked one by one.
+/// Most entries of all categorical columns' answer tables together; splits of columns beyond it are asked one by one.
 const CATEGORY_TABLE_LIMIT: usize = 1 << 22;
 
 /// A split after binning: holds when `bins[bin] <= cut`.
@@ -152,6 +152,7 @@ impl Binning {
 
     fn add_categories(&mut self, lone_of: BTreeMap<(u32, bool), BTreeMap<LoneKey, Split>>) -> BTreeMap<LoneKey, u32> {
         let mut bin_of = BTreeMap::new();
+        let mut left = CATEGORY_TABLE_LIMIT;
         for ((column, truncate), splits) in lone_of {
             let first = self.bins as u32;
             for (key, bin) in splits.keys().zip(first..) {
@@ -159,11 +160,13 @@ impl Binning {
             }
             self.bins += splits.len();
             let values = known_values(splits.values(), &self.sets);
-            if (values.len() + 4).saturating_mul(splits.len()) > CATEGORY_TABLE_LIMIT {
+            let size = (values.len() + 4).saturating_mul(splits.len());
+            if size > left {
                 self.lone.extend(splits.into_values().zip(first..));
                 continue;
             }
-            let mut answers = Vec::with_capacity((values.len() + 4) * splits.len());
+            left -= size;
+            let mut answers = Vec::with_capacity(size);
             // A truncated 0 that is not itself zero is found under its category, say 0.5.
             let known = values.iter().map(|&value| if truncate && value == 0.0 { 0.5 } else { value });
             for x in known.map(Some).chain([None, Some(f64::NAN), Some(0.0), Some(f64::MIN_POSITIVE)]) {
