@@ -10,10 +10,14 @@ use hyaline_model::{
 use super::builder::Builder;
 use super::head::Answer;
 use super::inputs::Inputs;
+use super::merge;
 use crate::{ImportError, Imported};
 
 /// Rows of the example batch.
 const EXAMPLES: usize = 3;
+
+/// Most features whose missing values are tried out one by one.
+const MOST_PROBED: usize = 2048;
 
 /// Checks the graph, describes the features by what it tolerates, and looks for an additive core.
 ///
@@ -37,19 +41,31 @@ pub(super) fn finish(
     let codes = categories(&graph, &mut features, &symbols);
     let schema = schema(&features)?;
     let probe = Probe { graph: &graph, symbols: &symbols, codes: &codes, wanted: &ids };
-    for index in 0..features.len() {
-        let (unseen, missing) = probe.tolerance(&schema, index);
-        if let FeatureKind::Category(categories) = &mut features[index].kind {
+    for (feature, (unseen, missing)) in features.iter_mut().zip(probe.tolerances(&schema)) {
+        if let FeatureKind::Category(categories) = &mut feature.kind {
             categories.unseen = unseen;
         }
-        features[index].missing = missing;
+        feature.missing = missing;
     }
     let schema = self::schema(&features)?;
-    let (core, reason) = match core(&probe, &schema, &answer) {
+    let mut found = core(&probe, &schema, &answer);
+    let merged = if found.is_err() { merge::merge(&graph, &ids) } else { None };
+    let (mut graph, mut ids) = (graph.clone(), ids.clone());
+    if let Some(merged) = merged {
+        let probe = Probe { graph: &merged.graph, wanted: &merged.wanted, ..probe };
+        let again = core(&probe, &schema, &answer);
+        if again.is_ok() && probe.answers_as(&graph, &ids, &schema) {
+            found = again;
+            notes.push(format!("{} tree ensembles whose answers are added up became one", merged.estimators));
+            (graph, ids) = (merged.graph, merged.wanted);
+        }
+    }
+    let (core, reason) = match found {
         Ok(core) => (core, None),
         Err(reason) => (Core::Opaque, Some(reason)),
     };
     notes.extend(reason.map(|reason| format!("no exact explanation per feature in closed form: {reason}")));
+    let probe = Probe { graph: &graph, symbols: &symbols, codes: &codes, wanted: &ids };
     if let Core::Additive { node, .. } = &core
         && let Op::Trees(trees) = &graph.parts().nodes[*node as usize].op
         && trees.parts().covers.is_none()
@@ -149,6 +165,7 @@ fn examples(schema: &Schema, symbols: &Symbols, codes: &[Vec<f64>], rows: usize,
 }
 
 /// Runs the graph on examples.
+#[derive(Clone, Copy)]
 struct Probe<'a> {
     graph: &'a Graph,
     symbols: &'a Symbols,
@@ -159,6 +176,35 @@ struct Probe<'a> {
 impl Probe<'_> {
     fn examples(&self, schema: &Schema, rows: usize, seed: usize) -> Batch {
         examples(schema, self.symbols, self.codes, rows, seed)
+    }
+
+    /// Whether many examples get the labels of another graph, and its numbers within a rounding.
+    fn answers_as(&self, other: &Graph, wanted: &[ValueId], schema: &Schema) -> bool {
+        let batch = self.examples(schema, 64, 3);
+        let (Ok(own), Ok(others)) = (self.graph.run(&batch, self.wanted), other.run(&batch, wanted)) else { return false };
+        own.iter().zip(&others).all(|(own, other)| match (numbers(own), numbers(other)) {
+            (Some(a), Some(b)) => {
+                own.shape() == other.shape() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-6 * (1.0 + b.abs()))
+            }
+            _ => own == other,
+        })
+    }
+
+    /// What the graph does with unseen categories and missing values, feature by feature.
+    fn tolerances(&self, schema: &Schema) -> Vec<(Unseen, Missing)> {
+        // Most graphs treat all numbers alike; a very wide one is only asked whether it does.
+        if schema.len() <= MOST_PROBED {
+            return (0..schema.len()).map(|feature| self.tolerance(schema, feature)).collect();
+        }
+        let examples = self.examples(schema, EXAMPLES, 0);
+        let all_missing = examples.columns().iter().map(|column| match column {
+            Column::Numbers(values) => Column::Numbers(vec![f64::NAN; values.len()]),
+            symbols => symbols.clone(),
+        });
+        let numbers = schema.features().iter().all(|feature| matches!(feature.kind, FeatureKind::Number));
+        let batch = Batch::new(schema, all_missing.collect()).expect("the columns are of the same kind");
+        let accepted = numbers && self.graph.run(&batch, self.wanted).is_ok_and(|answers| answers.iter().all(finite));
+        vec![(Unseen::Refused, if accepted { Missing::Accepted } else { Missing::Refused }); schema.len()]
     }
 
     /// What the graph does with an unseen category and with a missing value of a feature.
@@ -214,7 +260,7 @@ impl Probe<'_> {
 }
 
 /// The elements as numbers; `None` for text.
-fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
+pub(super) fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
     Some(match tensor.data() {
         Data::F32(values) => values.iter().map(|&x| f64::from(x)).collect(),
         Data::F64(values) => values.clone(),

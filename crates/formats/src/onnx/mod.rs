@@ -10,6 +10,7 @@ mod core;
 mod dense;
 mod head;
 mod inputs;
+mod merge;
 mod ml;
 mod node;
 mod pairwise;

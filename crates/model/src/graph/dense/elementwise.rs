@@ -297,9 +297,14 @@ trait Float:
     + std::ops::Div<Output = Self>
     + Default
 {
+    const TWO: Self;
 }
-impl Float for f32 {}
-impl Float for f64 {}
+impl Float for f32 {
+    const TWO: f32 = 2.0;
+}
+impl Float for f64 {
+    const TWO: f64 = 2.0;
+}
 
 impl Binary {
     fn floats<T: Float>(
@@ -319,7 +324,7 @@ impl Binary {
             Binary::Div => zip(a, b, |a, b| a / b),
             Binary::Pow => match *b.1 {
                 // The usual exponent; the square is the same to the bit and much faster.
-                [two] if is_two(two) => zip(a, b, |a, _| a * a),
+                [exponent] if exponent == T::TWO => zip(a, b, |a, _| a * a),
                 _ => zip(a, b, pow),
             },
             Binary::Fmod => zip(a, b, fmod),
@@ -354,10 +359,6 @@ impl Binary {
             Binary::Min => zip(a, b, i64::min),
         }
     }
-}
-
-fn is_two<T: Float>(x: T) -> bool {
-    x * x == x + x && x > x / x
 }
 
 /// Comparison of two numbers of one type, or equality of two texts.
