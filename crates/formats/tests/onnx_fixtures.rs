@@ -1,4 +1,5 @@
-//! Every model of `tests/fixtures/onnx` answers as ONNX Runtime does: labels equal, numbers within 1e-5.
+//! Every model of `tests/fixtures/onnx` and `tests/fixtures/dense_ops` answers as ONNX Runtime does: labels equal, numbers
+//! within 1e-5.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,8 +64,10 @@ fn fixtures() -> PathBuf {
 }
 
 fn cases() -> Vec<(String, Vec<u8>, Value)> {
-    let mut folders: Vec<PathBuf> =
-        fs::read_dir(fixtures()).expect("the fixtures").map(|entry| entry.expect("an entry").path()).collect();
+    let mut folders: Vec<PathBuf> = [fixtures(), fixtures().with_file_name("dense_ops")]
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("an entry").path()))
+        .collect();
     folders.sort();
     let mut cases = Vec::new();
     for folder in folders.iter().filter(|folder| folder.join("io.json").exists()) {

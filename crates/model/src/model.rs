@@ -229,9 +229,15 @@ impl Model {
         image
     }
 
-    /// The checked parts, except the graph, which is empty here: [`Model::graph`] has it.
+    /// The checked parts, except the graph, which is empty here: [`Model::graph`] and
+    /// [`Model::into_parts`] have it.
     pub fn parts(&self) -> &ModelParts {
         &self.parts
+    }
+
+    /// Takes the model apart, graph included, to make another of it.
+    pub fn into_parts(self) -> ModelParts {
+        ModelParts { graph: self.graph.into_parts(), ..self.parts }
     }
 
     /// What a row looks like.

@@ -132,6 +132,11 @@ impl Graph {
         &self.parts
     }
 
+    /// Gives the parts back.
+    pub fn into_parts(self) -> GraphParts {
+        self.parts
+    }
+
     /// How many values there are.
     pub fn values(&self) -> usize {
         self.first_output[self.parts.nodes.len()] as usize
