@@ -53,7 +53,10 @@ pub(crate) fn obtain(
     };
     let component = match loaded {
         Some(component) => component,
-        #[expect(unsafe_code, reason = "the artefact was made by this engine a moment ago and never left this process")]
+        #[expect(
+            unsafe_code,
+            reason = "the artefact was made by this engine a moment ago and never left this process"
+        )]
         None => unsafe { Component::deserialize(engine, &artefact)? },
     };
     Ok((component, Origin::Compiled))
@@ -67,13 +70,22 @@ fn file_name(engine: &wasmtime::Engine, component: &[u8]) -> String {
             self.0.update(bytes);
         }
         fn finish(&self) -> u64 {
-            u64::from_le_bytes(self.0.clone().finalize()[..8].try_into().expect("a digest has 32 bytes"))
+            u64::from_le_bytes(
+                self.0.clone().finalize()[..8]
+                    .try_into()
+                    .expect("a digest has 32 bytes"),
+            )
         }
     }
     let mut feed = Feed(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut feed);
     feed.0.update(Sha256::digest(component));
-    let hex: String = feed.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = feed
+        .0
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{hex}.cwasm")
 }
 

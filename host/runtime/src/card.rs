@@ -22,7 +22,10 @@ pub(crate) fn check_preamble(name: &str, bytes: &[u8]) -> Result<(), LoadError> 
                 format!("`{}`", hex.join(" "))
             }
         };
-        Err(LoadError::NotWasm { name: name.into(), start })
+        Err(LoadError::NotWasm {
+            name: name.into(),
+            start,
+        })
     }
 }
 
@@ -35,18 +38,22 @@ pub(crate) fn check_preamble(name: &str, bytes: &[u8]) -> Result<(), LoadError> 
 /// the sections overrun the file, the card is not UTF-8 or there are two.
 pub fn read_card<'a>(name: &str, component: &'a [u8]) -> Result<Option<&'a str>, LoadError> {
     check_preamble(name, component)?;
-    let damaged = |reason: &str| LoadError::Card { name: name.into(), reason: reason.into() };
+    let damaged = |reason: &str| LoadError::Card {
+        name: name.into(),
+        reason: reason.into(),
+    };
     let mut rest = &component[COMPONENT.len()..];
     let mut card = None;
     while let Some((&id, after_id)) = rest.split_first() {
         let section = take_sized(after_id);
-        let (content, after) = section.ok_or_else(|| damaged("a section before it overruns the file"))?;
+        let (content, after) =
+            section.ok_or_else(|| damaged("a section before it overruns the file"))?;
         rest = after;
         if id != CUSTOM_SECTION {
             continue;
         }
-        let (section_name, content) =
-            take_sized(content).ok_or_else(|| damaged("the name of a custom section overruns the section"))?;
+        let (section_name, content) = take_sized(content)
+            .ok_or_else(|| damaged("the name of a custom section overruns the section"))?;
         if section_name == CARD_SECTION {
             let text = std::str::from_utf8(content).map_err(|_| damaged("it is not UTF-8"))?;
             if card.replace(text).is_some() {
@@ -79,18 +86,33 @@ mod tests {
 
     fn custom(name: &[u8], content: &[u8]) -> Vec<u8> {
         let body = [&[name.len() as u8], name, content].concat();
-        [&[CUSTOM_SECTION, 0x80 | (body.len() & 0x7f) as u8, (body.len() >> 7) as u8], &body[..]].concat()
+        [
+            &[
+                CUSTOM_SECTION,
+                0x80 | (body.len() & 0x7f) as u8,
+                (body.len() >> 7) as u8,
+            ],
+            &body[..],
+        ]
+        .concat()
     }
 
     #[test]
     fn finds_the_card_behind_other_sections() {
-        let bytes = component(&[&[1, 2, 0xff, 0xff], &custom(b"producers", b"x"), &custom(b"hyaline:card", b"{}")]);
+        let bytes = component(&[
+            &[1, 2, 0xff, 0xff],
+            &custom(b"producers", b"x"),
+            &custom(b"hyaline:card", b"{}"),
+        ]);
         assert_eq!(read_card("f", &bytes).unwrap(), Some("{}"));
     }
 
     #[test]
     fn a_component_without_a_card_has_none() {
-        assert_eq!(read_card("f", &component(&[&custom(b"name", b"hyaline:card")])).unwrap(), None);
+        assert_eq!(
+            read_card("f", &component(&[&custom(b"name", b"hyaline:card")])).unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -111,8 +133,14 @@ mod tests {
             &component(&[&card])[..20],
             "`f` carries a damaged `hyaline:card` section: a section before it overruns the file; pack it again",
         );
-        check(b"", "`f` is not WebAssembly: it starts with nothing at all (it is empty), and a component starts with `00 61 73 6d 0d 00 01 00`");
-        check(b"\x7fELF", "`f` is not WebAssembly: it starts with `7f 45 4c 46`, and a component starts with `00 61 73 6d 0d 00 01 00`");
+        check(
+            b"",
+            "`f` is not WebAssembly: it starts with nothing at all (it is empty), and a component starts with `00 61 73 6d 0d 00 01 00`",
+        );
+        check(
+            b"\x7fELF",
+            "`f` is not WebAssembly: it starts with `7f 45 4c 46`, and a component starts with `00 61 73 6d 0d 00 01 00`",
+        );
         check(
             &MODULE,
             "`f` is a core WebAssembly module, not a component; make a function with `hyaline pack`, or wrap the module \

@@ -19,7 +19,10 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        EngineConfig { concurrency: 64, cache: None }
+        EngineConfig {
+            concurrency: 64,
+            cache: None,
+        }
     }
 }
 
@@ -59,12 +62,20 @@ impl Engine {
     ///
     /// [`EngineError`] when the system does not give the address space for the pool or a thread for the clock.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
-        let start = |error: wasmtime::Error| EngineError::Start { concurrency: config.concurrency, source: error.into() };
+        let start = |error: wasmtime::Error| EngineError::Start {
+            concurrency: config.concurrency,
+            source: error.into(),
+        };
         let wasm = wasmtime::Engine::new(&wasm_config(config.concurrency)).map_err(start)?;
         let mut http_imports = Linker::new(&wasm);
         wasmtime_wasi_http::p2::add_to_linker_async(&mut http_imports).map_err(start)?;
         let ticker = Ticker::start(wasm.clone()).map_err(EngineError::Clock)?;
-        Ok(Engine(Arc::new(Inner { wasm, http_imports, ticker, config })))
+        Ok(Engine(Arc::new(Inner {
+            wasm,
+            http_imports,
+            ticker,
+            config,
+        })))
     }
 
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {

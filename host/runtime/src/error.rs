@@ -26,7 +26,9 @@ pub enum EngineError {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The bytes are not WebAssembly.
-    #[error("`{name}` is not WebAssembly: it starts with {start}, and a component starts with `00 61 73 6d 0d 00 01 00`")]
+    #[error(
+        "`{name}` is not WebAssembly: it starts with {start}, and a component starts with `00 61 73 6d 0d 00 01 00`"
+    )]
     NotWasm {
         /// The function.
         name: String,

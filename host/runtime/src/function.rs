@@ -49,7 +49,10 @@ struct Inner {
 
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Function").field("name", &self.0.name).field("origin", &self.0.origin).finish_non_exhaustive()
+        f.debug_struct("Function")
+            .field("name", &self.0.name)
+            .field("origin", &self.0.origin)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,24 +69,59 @@ impl Function {
     ///
     /// [`LoadError`]: not a component, does not compile, imports something beyond `wasi:http/proxy`, exports neither
     /// door, or has a door of the wrong type.
-    pub fn load(engine: &Engine, name: &str, component: &[u8], policy: Policy) -> Result<Self, LoadError> {
+    pub fn load(
+        engine: &Engine,
+        name: &str,
+        component: &[u8],
+        policy: Policy,
+    ) -> Result<Self, LoadError> {
         let card = card::read_card(name, component)?.map(str::to_owned);
-        let (compiled, origin) = artefact::obtain(engine.wasm(), engine.config().cache.as_deref(), component)
-            .map_err(|error| LoadError::Compile { name: name.into(), source: error.into() })?;
+        let (compiled, origin) =
+            artefact::obtain(engine.wasm(), engine.config().cache.as_deref(), component).map_err(
+                |error| LoadError::Compile {
+                    name: name.into(),
+                    source: error.into(),
+                },
+            )?;
         let component_type = compiled.component_type();
         if let Some(import) = imports::first_forbidden(&component_type, engine.wasm()) {
-            return Err(LoadError::ForbiddenImport { name: name.into(), import });
+            return Err(LoadError::ForbiddenImport {
+                name: name.into(),
+                import,
+            });
         }
-        let exports: Vec<String> =
-            component_type.exports(engine.wasm()).map(|(export, _)| export.to_owned()).collect();
-        let has = |door: &str| exports.iter().any(|export| export.split('@').next() == Some(door));
+        let exports: Vec<String> = component_type
+            .exports(engine.wasm())
+            .map(|(export, _)| export.to_owned())
+            .collect();
+        let has = |door: &str| {
+            exports
+                .iter()
+                .any(|export| export.split('@').next() == Some(door))
+        };
 
-        let link = |error: wasmtime::Error| LoadError::Link { name: name.into(), source: error.into() };
-        let http = has(HTTP_DOOR).then(|| http_door(engine, &compiled)).transpose().map_err(link)?;
-        let typed = has(TYPED_DOOR).then(|| typed_door(engine, &compiled)).transpose().map_err(link)?;
+        let link = |error: wasmtime::Error| LoadError::Link {
+            name: name.into(),
+            source: error.into(),
+        };
+        let http = has(HTTP_DOOR)
+            .then(|| http_door(engine, &compiled))
+            .transpose()
+            .map_err(link)?;
+        let typed = has(TYPED_DOOR)
+            .then(|| typed_door(engine, &compiled))
+            .transpose()
+            .map_err(link)?;
         if http.is_none() && typed.is_none() {
-            let found = if exports.is_empty() { "nothing".into() } else { exports.join(", ") };
-            return Err(LoadError::NoDoor { name: name.into(), found });
+            let found = if exports.is_empty() {
+                "nothing".into()
+            } else {
+                exports.join(", ")
+            };
+            return Err(LoadError::NoDoor {
+                name: name.into(),
+                found,
+            });
         }
         Ok(Function(Arc::new(Inner {
             engine: engine.clone(),
@@ -148,7 +186,11 @@ impl Function {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
-        let pre = self.0.http.as_ref().ok_or(Failure::NoDoor { door: HTTP_DOOR })?;
+        let pre = self
+            .0
+            .http
+            .as_ref()
+            .ok_or(Failure::NoDoor { door: HTTP_DOOR })?;
         http_door::handle(self.begin(Interruption::Yield), pre.clone(), request).await
     }
 
@@ -161,7 +203,11 @@ impl Function {
     ///
     /// [`Failure`]: no slot is free, the memory limit is below what the function starts with, or there is no typed door.
     pub fn instance(&self) -> Result<Instance, Failure> {
-        let pre = self.0.typed.as_ref().ok_or(Failure::NoDoor { door: TYPED_DOOR })?;
+        let pre = self
+            .0
+            .typed
+            .as_ref()
+            .ok_or(Failure::NoDoor { door: TYPED_DOOR })?;
         Instance::start(self.begin(Interruption::Continue), pre)
     }
 
@@ -179,13 +225,27 @@ impl Function {
     /// # Errors
     ///
     /// [`CallError`]: the function refused the batch, or failed.
-    pub fn explain(&self, batch: &[model::Column], options: model::Options) -> Result<model::Explanations, CallError> {
+    pub fn explain(
+        &self,
+        batch: &[model::Column],
+        options: model::Options,
+    ) -> Result<model::Explanations, CallError> {
         self.instance()?.explain(batch, options)
     }
 
     fn begin(&self, interruption: Interruption) -> Run {
-        let store = State::store(&self.0.engine, &self.0.limits, &self.0.outbound, interruption);
-        Run { store, function: self.clone(), outcome: None, _running: self.0.engine.run() }
+        let store = State::store(
+            &self.0.engine,
+            &self.0.limits,
+            &self.0.outbound,
+            interruption,
+        );
+        Run {
+            store,
+            function: self.clone(),
+            outcome: None,
+            _running: self.0.engine.run(),
+        }
     }
 }
 
@@ -217,13 +277,17 @@ impl Run {
 
     /// The longest it may run, as of now.
     pub(crate) fn deadline_failure(&self) -> Failure {
-        Failure::Deadline { limit: self.function.0.limits.deadline }
+        Failure::Deadline {
+            limit: self.function.0.limits.deadline,
+        }
     }
 
     /// Writes the record of what ran since the start or the last record.
     pub(crate) fn record(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome.clone());
-        let Some(meter) = &self.function.0.meter else { return };
+        let Some(meter) = &self.function.0.meter else {
+            return;
+        };
         let usage = &self.store.data().usage;
         let wall: Duration = usage.elapsed();
         meter.record(&Invocation {

@@ -9,6 +9,7 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -39,26 +40,32 @@ where
     let mut guest: Guest = Box::pin(run_guest(run, pre, request, sender, fault.clone()));
     let mut answer = Answer::Awaited(receiver);
 
-    let finished = poll_fn(|context| {
+    // Without tokio's cooperative budget: when a task has used it up, channels say "not yet" although all is there, and
+    // here that would mean that a function that has finished gave no answer.
+    let finished = unconstrained(poll_fn(|context| {
         loop {
             if let Poll::Ready(result) = guest.as_mut().poll(context) {
                 return Poll::Ready(Some(result));
             }
             if !answer.advance(context) {
-                return if answer.is_begun() { Poll::Ready(None) } else { Poll::Pending };
+                return if answer.is_begun() {
+                    Poll::Ready(None)
+                } else {
+                    Poll::Pending
+                };
             }
         }
-    })
+    }))
     .await;
 
     match finished {
         Some(Err(failure)) => Err(failure),
         Some(Ok(())) => {
             // The guest and all its senders are gone: whatever it left is there now.
-            poll_fn(|context| {
+            unconstrained(poll_fn(|context| {
                 while answer.advance(context) {}
                 Poll::Ready(())
-            })
+            }))
             .await;
             answer.into_whole()
         }
@@ -78,7 +85,8 @@ where
     B::Error: Into<wasmtime_wasi_http::Error>,
 {
     let deadline = run.store.data().usage.deadline();
-    let called = tokio::time::timeout_at(deadline.into(), call(&mut run, &pre, request, sender)).await;
+    let called =
+        tokio::time::timeout_at(deadline.into(), call(&mut run, &pre, request, sender)).await;
     let result = match called {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(run.failure(&error)),
@@ -106,16 +114,26 @@ where
     B::Error: Into<wasmtime_wasi_http::Error>,
 {
     if request.uri().authority().is_none() {
-        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+        request
+            .headers_mut()
+            .entry(HOST)
+            .or_insert(HeaderValue::from_static("localhost"));
     }
     let scheme = match request.uri().scheme_str() {
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
-    let request = run.store.data_mut().http().new_incoming_request(scheme, request)?;
+    let request = run
+        .store
+        .data_mut()
+        .http()
+        .new_incoming_request(scheme, request)?;
     let response = run.store.data_mut().http().new_response_outparam(sender)?;
     let proxy = pre.instantiate_async(&mut run.store).await?;
-    proxy.wasi_http_incoming_handler().call_handle(&mut run.store, request, response).await
+    proxy
+        .wasi_http_incoming_handler()
+        .call_handle(&mut run.store, request, response)
+        .await
 }
 
 /// What the guest has answered so far.
@@ -146,14 +164,26 @@ impl Answer {
                         Ok(Ok(response)) => {
                             let (head, body) = response.into_parts();
                             let head = Response::from_parts(head, ());
-                            Answer::Begun { head, taken: VecDeque::new(), bytes: 0, body, end: None }
+                            Answer::Begun {
+                                head,
+                                taken: VecDeque::new(),
+                                bytes: 0,
+                                body,
+                                end: None,
+                            }
                         }
                     };
                     true
                 }
             },
             Answer::Dropped | Answer::Refused(_) => false,
-            Answer::Begun { taken, bytes, body, end, .. } => {
+            Answer::Begun {
+                taken,
+                bytes,
+                body,
+                end,
+                ..
+            } => {
                 if end.is_some() || *bytes >= HELD_BACK {
                     return false;
                 }
@@ -180,8 +210,17 @@ impl Answer {
         match self {
             Answer::Awaited(_) | Answer::Dropped => Err(Failure::NoResponse),
             Answer::Refused(code) => Err(Failure::ErrorCode(format!("{code:?}"))),
-            Answer::Begun { end: Some(Err(error)), .. } => Err(body_failure(&error)),
-            Answer::Begun { head, taken, body, end, .. } => Ok(head.map(|()| match end {
+            Answer::Begun {
+                end: Some(Err(error)),
+                ..
+            } => Err(body_failure(&error)),
+            Answer::Begun {
+                head,
+                taken,
+                body,
+                end,
+                ..
+            } => Ok(head.map(|()| match end {
                 Some(_) => ResponseBody::whole(taken),
                 None => ResponseBody::stream(taken, body, None),
             })),
@@ -189,9 +228,15 @@ impl Answer {
     }
 
     /// The answer of a guest that goes on; it continues on a task of its own.
-    fn into_stream(self, guest: Guest, fault: Arc<OnceLock<Failure>>) -> Result<Response<ResponseBody>, Failure> {
+    fn into_stream(
+        self,
+        guest: Guest,
+        fault: Arc<OnceLock<Failure>>,
+    ) -> Result<Response<ResponseBody>, Failure> {
         match self {
-            Answer::Begun { head, taken, body, .. } => {
+            Answer::Begun {
+                head, taken, body, ..
+            } => {
                 let task = tokio::spawn(guest);
                 Ok(head.map(|()| ResponseBody::stream(taken, body, Some((task, fault)))))
             }

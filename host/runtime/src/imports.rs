@@ -18,11 +18,17 @@ const PROXY: [&str; 11] = [
 
 /// The first import of a component that `wasi:http/proxy` does not offer.
 pub(crate) fn first_forbidden(component: &types::Component, engine: &Engine) -> Option<String> {
-    component.imports(engine).map(|(name, _)| name).find(|name| !is_offered(name)).map(str::to_owned)
+    component
+        .imports(engine)
+        .map(|(name, _)| name)
+        .find(|name| !is_offered(name))
+        .map(str::to_owned)
 }
 
 fn is_offered(import: &str) -> bool {
-    let Some((interface, version)) = import.split_once('@') else { return false };
+    let Some((interface, version)) = import.split_once('@') else {
+        return false;
+    };
     PROXY.contains(&interface) && version.starts_with("0.2.")
 }
 

@@ -16,7 +16,11 @@ pub struct Limits {
 impl Default for Limits {
     /// What managed Spin platforms give a request: 30 seconds and 128 MiB.
     fn default() -> Self {
-        Limits { deadline: Duration::from_secs(30), memory: 128 << 20, table_elements: 200_000 }
+        Limits {
+            deadline: Duration::from_secs(30),
+            memory: 128 << 20,
+            table_elements: 200_000,
+        }
     }
 }
 
@@ -43,7 +47,13 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn new(limits: Limits) -> Self {
-        Usage { limits, started: Instant::now(), memory: 0, peak_memory: 0, table_elements: 0 }
+        Usage {
+            limits,
+            started: Instant::now(),
+            memory: 0,
+            peak_memory: 0,
+            table_elements: 0,
+        }
     }
 
     /// Starts the time of the next call on the same instance. Memory stays counted.
@@ -64,33 +74,53 @@ impl Usage {
     }
 
     pub(crate) fn deadline_breach(&self) -> Breach {
-        Breach::Deadline { limit: self.limits.deadline }
+        Breach::Deadline {
+            limit: self.limits.deadline,
+        }
     }
 }
 
 /// Refusing is an error that stops the instance, not a failed `memory.grow`: the guest would answer that with a trap of
 /// its own, and the cause would be lost.
 impl ResourceLimiter for Usage {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         let asked = self.memory - current as u64 + desired as u64;
         if asked > self.limits.memory {
-            return Err(Breach::Memory { asked, limit: self.limits.memory }.into());
+            return Err(Breach::Memory {
+                asked,
+                limit: self.limits.memory,
+            }
+            .into());
         }
         self.memory = asked;
         self.peak_memory = self.peak_memory.max(asked);
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         let asked = self.table_elements - current as u64 + desired as u64;
         if asked > self.limits.table_elements {
-            return Err(Breach::Table { asked, limit: self.limits.table_elements }.into());
+            return Err(Breach::Table {
+                asked,
+                limit: self.limits.table_elements,
+            }
+            .into());
         }
         self.table_elements = asked;
         Ok(true)
@@ -101,7 +131,11 @@ impl ResourceLimiter for Usage {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { deadline: Duration::from_secs(1), memory: 1000, table_elements: 10 };
+    const LIMITS: Limits = Limits {
+        deadline: Duration::from_secs(1),
+        memory: 1000,
+        table_elements: 10,
+    };
 
     #[test]
     fn memory_is_summed_over_all_memories_of_an_instance() {
@@ -111,7 +145,13 @@ mod tests {
         assert!(usage.memory_growing(400, 500, None).unwrap());
         assert_eq!(usage.peak_memory(), 1000);
         let refused = usage.memory_growing(500, 501, None).unwrap_err();
-        assert_eq!(refused.downcast_ref(), Some(&Breach::Memory { asked: 1001, limit: 1000 }));
+        assert_eq!(
+            refused.downcast_ref(),
+            Some(&Breach::Memory {
+                asked: 1001,
+                limit: 1000
+            })
+        );
         assert_eq!(usage.peak_memory(), 1000);
     }
 
@@ -129,6 +169,12 @@ mod tests {
         let mut usage = Usage::new(LIMITS);
         assert!(usage.table_growing(0, 6, None).unwrap());
         let refused = usage.table_growing(0, 5, None).unwrap_err();
-        assert_eq!(refused.downcast_ref(), Some(&Breach::Table { asked: 11, limit: 10 }));
+        assert_eq!(
+            refused.downcast_ref(),
+            Some(&Breach::Table {
+                asked: 11,
+                limit: 10
+            })
+        );
     }
 }

@@ -32,7 +32,9 @@ enum PortPattern {
 
 /// A text that is not a host pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{pattern}` is not an outbound host: {reason}; write it as `https://example.com` or `http://localhost:8080`")]
+#[error(
+    "`{pattern}` is not an outbound host: {reason}; write it as `https://example.com` or `http://localhost:8080`"
+)]
 pub struct AllowedHostsError {
     pattern: String,
     reason: &'static str,
@@ -48,23 +50,34 @@ impl AllowedHosts {
     ///
     /// The first text that is not a pattern: no `://`, a scheme other than `http`, `https` or `*`, an empty host, a `*`
     /// inside a host, a port that is not a number, or anything after the port.
-    pub fn parse<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<Self, AllowedHostsError> {
-        patterns.into_iter().map(|pattern| Pattern::parse(pattern.as_ref())).collect::<Result<_, _>>().map(AllowedHosts)
+    pub fn parse<S: AsRef<str>>(
+        patterns: impl IntoIterator<Item = S>,
+    ) -> Result<Self, AllowedHostsError> {
+        patterns
+            .into_iter()
+            .map(|pattern| Pattern::parse(pattern.as_ref()))
+            .collect::<Result<_, _>>()
+            .map(AllowedHosts)
     }
 
     /// Whether a request to `uri` may leave. A URI without scheme or host may not.
     pub fn allows(&self, uri: &Uri) -> bool {
-        let (Some(scheme), Some(host)) = (uri.scheme(), uri.host()) else { return false };
+        let (Some(scheme), Some(host)) = (uri.scheme(), uri.host()) else {
+            return false;
+        };
         let of_scheme = if *scheme == Scheme::HTTPS { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(of_scheme);
         let host = host.to_ascii_lowercase();
         self.0.iter().any(|pattern| {
-            pattern.scheme.as_ref().is_none_or(|allowed| allowed == scheme)
+            pattern
+                .scheme
+                .as_ref()
+                .is_none_or(|allowed| allowed == scheme)
                 && match &pattern.host {
                     HostPattern::Any => true,
-                    HostPattern::Below(suffix) => {
-                        host.strip_suffix(suffix.as_str()).is_some_and(|sub| sub.len() > 1 && sub.ends_with('.'))
-                    }
+                    HostPattern::Below(suffix) => host
+                        .strip_suffix(suffix.as_str())
+                        .is_some_and(|sub| sub.len() > 1 && sub.ends_with('.')),
                     HostPattern::Exactly(name) => *name == host,
                 }
                 && match pattern.port {
@@ -78,8 +91,13 @@ impl AllowedHosts {
 
 impl Pattern {
     fn parse(pattern: &str) -> Result<Self, AllowedHostsError> {
-        let refuse = |reason| AllowedHostsError { pattern: pattern.into(), reason };
-        let (scheme, rest) = pattern.split_once("://").ok_or(refuse("it has no `scheme://`"))?;
+        let refuse = |reason| AllowedHostsError {
+            pattern: pattern.into(),
+            reason,
+        };
+        let (scheme, rest) = pattern
+            .split_once("://")
+            .ok_or(refuse("it has no `scheme://`"))?;
         let scheme = match scheme {
             "http" => Some(Scheme::HTTP),
             "https" => Some(Scheme::HTTPS),
@@ -90,13 +108,19 @@ impl Pattern {
         if rest.contains(['/', '?', '#', '@']) {
             return Err(refuse("it must end after the port"));
         }
-        let colon = rest.rfind(':').filter(|&colon| !rest[colon..].contains(']'));
+        let colon = rest
+            .rfind(':')
+            .filter(|&colon| !rest[colon..].contains(']'));
         let (host, port) = match colon {
             None => (rest, PortPattern::OfScheme),
             Some(colon) => {
                 let port = match &rest[colon + 1..] {
                     "*" => PortPattern::Any,
-                    number => PortPattern::Exactly(number.parse().map_err(|_| refuse("its port is not a number"))?),
+                    number => PortPattern::Exactly(
+                        number
+                            .parse()
+                            .map_err(|_| refuse("its port is not a number"))?,
+                    ),
                 };
                 (&rest[..colon], port)
             }
@@ -105,9 +129,15 @@ impl Pattern {
         let host = match host.strip_prefix("*.") {
             _ if host.is_empty() => return Err(refuse("it names no host")),
             _ if host == "*" => HostPattern::Any,
-            Some(suffix) if !suffix.is_empty() && !suffix.contains('*') => HostPattern::Below(suffix.into()),
+            Some(suffix) if !suffix.is_empty() && !suffix.contains('*') => {
+                HostPattern::Below(suffix.into())
+            }
             None if !host.contains('*') => HostPattern::Exactly(host),
-            _ => return Err(refuse("a `*` can stand only for the whole host or its first labels")),
+            _ => {
+                return Err(refuse(
+                    "a `*` can stand only for the whole host or its first labels",
+                ));
+            }
         };
         Ok(Pattern { scheme, host, port })
     }
@@ -121,13 +151,21 @@ mod tests {
     fn allows_what_the_patterns_say_and_nothing_else() {
         let check = |pattern: &str, uri: &str, expected: bool| {
             let hosts = AllowedHosts::parse([pattern]).unwrap();
-            assert_eq!(hosts.allows(&uri.parse().unwrap()), expected, "{pattern} {uri}");
+            assert_eq!(
+                hosts.allows(&uri.parse().unwrap()),
+                expected,
+                "{pattern} {uri}"
+            );
         };
         check("https://example.com", "https://example.com/a", true);
         check("https://example.com", "https://EXAMPLE.com:443/a", true);
         check("https://example.com", "http://example.com/a", false);
         check("https://example.com", "https://example.com:8443/a", false);
-        check("https://example.com", "https://example.com.evil.test/", false);
+        check(
+            "https://example.com",
+            "https://example.com.evil.test/",
+            false,
+        );
         check("https://*.example.com", "https://api.example.com/", true);
         check("https://*.example.com", "https://example.com/", false);
         check("https://*.example.com", "https://evilexample.com/", false);
@@ -137,7 +175,11 @@ mod tests {
         check("http://[::1]:8080", "http://[::1]:8080/", true);
         check("http://127.0.0.1:8080/", "http://127.0.0.1:8080/x", true);
         assert!(!AllowedHosts::none().allows(&"http://localhost/".parse().unwrap()));
-        assert!(!AllowedHosts::parse(["*://*:*"]).unwrap().allows(&"/relative".parse().unwrap()));
+        assert!(
+            !AllowedHosts::parse(["*://*:*"])
+                .unwrap()
+                .allows(&"/relative".parse().unwrap())
+        );
     }
 
     #[test]
@@ -145,12 +187,21 @@ mod tests {
         let check = |pattern: &str, reason: &str| {
             let error = AllowedHosts::parse([pattern]).unwrap_err().to_string();
             let remedy = "write it as `https://example.com` or `http://localhost:8080`";
-            assert_eq!(error, format!("`{pattern}` is not an outbound host: {reason}; {remedy}"));
+            assert_eq!(
+                error,
+                format!("`{pattern}` is not an outbound host: {reason}; {remedy}")
+            );
         };
         check("example.com", "it has no `scheme://`");
-        check("redis://localhost", "functions send only `http` and `https`");
+        check(
+            "redis://localhost",
+            "functions send only `http` and `https`",
+        );
         check("http://", "it names no host");
-        check("http://a*b.test", "a `*` can stand only for the whole host or its first labels");
+        check(
+            "http://a*b.test",
+            "a `*` can stand only for the whole host or its first labels",
+        );
         check("http://localhost:http", "its port is not a number");
         check("http://user@host", "it must end after the port");
         check("http://host/path", "it must end after the port");

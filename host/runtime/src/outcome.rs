@@ -68,10 +68,15 @@ impl Failure {
             return Failure::Capacity { slots };
         }
         let mut text = match error.downcast_ref::<Trap>() {
-            Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_string(),
+            Some(trap) => trap
+                .to_string()
+                .trim_start_matches("wasm trap: ")
+                .to_string(),
             None => error.root_cause().to_string(),
         };
-        let place = error.downcast_ref::<WasmBacktrace>().and_then(|trace| trace.frames().first()?.func_name());
+        let place = error
+            .downcast_ref::<WasmBacktrace>()
+            .and_then(|trace| trace.frames().first()?.func_name());
         if let Some(place) = place {
             text.push_str(&format!(" in `{place}`"));
         }

@@ -17,7 +17,11 @@ pub struct ResponseBody(Kind);
 
 enum Kind {
     Whole(VecDeque<Frame<Bytes>>),
-    Stream { taken: VecDeque<Frame<Bytes>>, rest: HyperOutgoingBody, guest: Option<StreamingGuest> },
+    Stream {
+        taken: VecDeque<Frame<Bytes>>,
+        rest: HyperOutgoingBody,
+        guest: Option<StreamingGuest>,
+    },
 }
 
 struct StreamingGuest {
@@ -38,7 +42,13 @@ impl ResponseBody {
         if frames.len() <= 1 {
             return ResponseBody(Kind::Whole(frames));
         }
-        let mut data = BytesMut::with_capacity(frames.iter().filter_map(Frame::data_ref).map(Bytes::len).sum());
+        let mut data = BytesMut::with_capacity(
+            frames
+                .iter()
+                .filter_map(Frame::data_ref)
+                .map(Bytes::len)
+                .sum(),
+        );
         let mut trailers = None;
         for frame in frames {
             match frame.into_data() {
@@ -46,7 +56,12 @@ impl ResponseBody {
                 Err(frame) => trailers = Some(frame),
             }
         }
-        ResponseBody(Kind::Whole([Frame::data(data.freeze())].into_iter().chain(trailers).collect()))
+        ResponseBody(Kind::Whole(
+            [Frame::data(data.freeze())]
+                .into_iter()
+                .chain(trailers)
+                .collect(),
+        ))
     }
 
     pub(crate) fn stream(
@@ -54,7 +69,11 @@ impl ResponseBody {
         rest: HyperOutgoingBody,
         guest: Option<(JoinHandle<Result<(), Failure>>, Arc<OnceLock<Failure>>)>,
     ) -> Self {
-        let guest = guest.map(|(task, fault)| StreamingGuest { task, fault, released: false });
+        let guest = guest.map(|(task, fault)| StreamingGuest {
+            task,
+            fault,
+            released: false,
+        });
         ResponseBody(Kind::Stream { taken, rest, guest })
     }
 }
@@ -92,9 +111,13 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Whole(frames) => {
-                SizeHint::with_exact(frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum())
-            }
+            Kind::Whole(frames) => SizeHint::with_exact(
+                frames
+                    .iter()
+                    .filter_map(Frame::data_ref)
+                    .map(|data| data.len() as u64)
+                    .sum(),
+            ),
             Kind::Stream { .. } => SizeHint::default(),
         }
     }

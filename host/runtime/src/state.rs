@@ -8,8 +8,8 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{
-    DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions, WasiHttpCtx, WasiHttpCtxView,
-    WasiHttpHooks, WasiHttpView,
+    DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions,
+    WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
 use crate::engine::Engine;
@@ -53,7 +53,9 @@ impl State {
             usage: Usage::new(limits.clone()),
             table,
             http: WasiHttpCtx::new(),
-            hooks: Hooks { outbound: outbound.clone() },
+            hooks: Hooks {
+                outbound: outbound.clone(),
+            },
             wasi: None,
         };
         let mut store = Store::new(engine.wasm(), state);
@@ -76,7 +78,11 @@ impl State {
     pub(crate) fn last_words(&self) -> Option<String> {
         let said = self.wasi.as_ref()?.stderr.contents();
         let said = String::from_utf8_lossy(&said);
-        said.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+        said.lines()
+            .rev()
+            .map(str::trim)
+            .find(|line| !line.is_empty())
+            .map(str::to_owned)
     }
 }
 
@@ -98,13 +104,20 @@ impl WasiView for State {
             let context = WasiCtx::builder().stderr(stderr.clone()).build();
             Wasi { context, stderr }
         });
-        WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut wasi.context,
+            table: &mut self.table,
+        }
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
     }
 }
 
@@ -136,8 +149,12 @@ impl WasiHttpHooks for Hooks {
             if !allowed {
                 return Err(HttpError::HttpRequestDenied);
             }
-            let (response, connection) = wasmtime_wasi_http::default_send_request(request, options).await?;
-            Ok((response.map(|body| body.boxed_unsync()), Box::new(connection) as Completion))
+            let (response, connection) =
+                wasmtime_wasi_http::default_send_request(request, options).await?;
+            Ok((
+                response.map(|body| body.boxed_unsync()),
+                Box::new(connection) as Completion,
+            ))
         })
     }
 

@@ -32,11 +32,16 @@ pub(crate) struct Running(Arc<Shared>);
 impl Ticker {
     pub(crate) fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let thread = std::thread::Builder::new().name("hyaline-clock".into()).spawn({
-            let shared = shared.clone();
-            move || shared.keep_time(|| engine.increment_epoch())
-        })?;
-        Ok(Ticker { shared, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("hyaline-clock".into())
+            .spawn({
+                let shared = shared.clone();
+                move || shared.keep_time(|| engine.increment_epoch())
+            })?;
+        Ok(Ticker {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     pub(crate) fn run(&self) -> Running {
@@ -73,7 +78,11 @@ impl Shared {
         while !self.stopped.load(SeqCst) {
             std::thread::sleep(TICK);
             tick();
-            idle = if self.running.load(SeqCst) == 0 { idle + 1 } else { 0 };
+            idle = if self.running.load(SeqCst) == 0 {
+                idle + 1
+            } else {
+                0
+            };
             if idle >= IDLE_TICKS {
                 self.sleep();
                 idle = 0;
@@ -84,8 +93,14 @@ impl Shared {
     fn sleep(&self) {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.asleep.store(true, SeqCst);
-        while self.asleep.load(SeqCst) && self.running.load(SeqCst) == 0 && !self.stopped.load(SeqCst) {
-            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        while self.asleep.load(SeqCst)
+            && self.running.load(SeqCst) == 0
+            && !self.stopped.load(SeqCst)
+        {
+            guard = self
+                .wake
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.store(false, SeqCst);
     }
@@ -113,7 +128,10 @@ mod tests {
                 })
             }
         });
-        let ticker = Ticker { shared: shared.clone(), thread: Some(thread) };
+        let ticker = Ticker {
+            shared: shared.clone(),
+            thread: Some(thread),
+        };
         while !shared.asleep.load(SeqCst) {
             std::thread::sleep(TICK);
         }

@@ -2,7 +2,10 @@ use crate::function::Run;
 use crate::outcome::{Failure, Outcome};
 use crate::state::State;
 
-#[expect(missing_docs, reason = "generated from wit/function.wit, which has the documentation")]
+#[expect(
+    missing_docs,
+    reason = "generated from wit/function.wit, which has the documentation"
+)]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         inline: "
@@ -65,8 +68,12 @@ impl Instance {
     ///
     /// [`CallError`]: the function refused the batch, or failed.
     pub fn predict(&mut self, batch: &[model::Column]) -> Result<model::Predictions, CallError> {
-        self.call(|typed, run| typed.hyaline_function_model().call_predict(&mut run.store, batch))?
-            .map_err(CallError::Refused)
+        self.call(|typed, run| {
+            typed
+                .hyaline_function_model()
+                .call_predict(&mut run.store, batch)
+        })?
+        .map_err(CallError::Refused)
     }
 
     /// Explains the predictions for a batch.
@@ -79,8 +86,12 @@ impl Instance {
         batch: &[model::Column],
         options: model::Options,
     ) -> Result<model::Explanations, CallError> {
-        self.call(|typed, run| typed.hyaline_function_model().call_explain(&mut run.store, batch, options))?
-            .map_err(CallError::Refused)
+        self.call(|typed, run| {
+            typed
+                .hyaline_function_model()
+                .call_explain(&mut run.store, batch, options)
+        })?
+        .map_err(CallError::Refused)
     }
 
     /// The card as the running function gives it.

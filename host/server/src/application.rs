@@ -56,16 +56,24 @@ impl Application {
     /// given. Whether the components' files exist is not looked at.
     pub fn from_manifest(path: impl AsRef<Path>) -> Result<Self, ApplicationError> {
         let path = path.as_ref();
-        let path = if path.is_dir() { path.join("spin.toml") } else { path.to_path_buf() };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ApplicationError::Read { path: path.clone(), source })?;
+        let path = if path.is_dir() {
+            path.join("spin.toml")
+        } else {
+            path.to_path_buf()
+        };
+        let text = std::fs::read_to_string(&path).map_err(|source| ApplicationError::Read {
+            path: path.clone(),
+            source,
+        })?;
         manifest::parse(&text, &path, path.parent().unwrap_or(Path::new("")))
     }
 
     /// One component, at every path.
     pub fn single(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
-        let id = path.file_stem().map_or("function".into(), |stem| stem.to_string_lossy().into_owned());
+        let id = path.file_stem().map_or("function".into(), |stem| {
+            stem.to_string_lossy().into_owned()
+        });
         let route = Route::parse("/...").expect("a constant route is sound");
         Application {
             name: id.clone(),
@@ -78,7 +86,10 @@ impl Application {
                 outbound: AllowedHosts::none(),
                 build: None,
             }],
-            routes: vec![RoutedComponent { route, component: id }],
+            routes: vec![RoutedComponent {
+                route,
+                component: id,
+            }],
             warnings: Vec::new(),
         }
     }

@@ -9,7 +9,11 @@ use crate::reply::Refusal;
 
 /// Takes a whole request body, before a function is started for it: a slow client holds a connection and not an
 /// instance. A body that announces its length is refused before any of it is read.
-pub(crate) async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(
+    mut body: Incoming,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, Refusal> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -22,9 +26,14 @@ pub(crate) async fn read(mut body: Incoming, limit: usize, patience: Duration) -
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
-                Refusal::new(StatusCode::BAD_REQUEST, format!("the request body did not arrive whole: {error}"))
+                Refusal::new(
+                    StatusCode::BAD_REQUEST,
+                    format!("the request body did not arrive whole: {error}"),
+                )
             })?;
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             if first.len() + whole.len() + data.len() > limit {
                 return Err(too_long(limit));
             }
@@ -39,19 +48,30 @@ pub(crate) async fn read(mut body: Incoming, limit: usize, patience: Duration) -
             }
             whole.extend_from_slice(&data);
         }
-        Ok(if whole.is_empty() { first } else { whole.freeze() })
+        Ok(if whole.is_empty() {
+            first
+        } else {
+            whole.freeze()
+        })
     };
-    tokio::time::timeout(patience, read).await.unwrap_or_else(|_elapsed| {
-        Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!("the request body did not arrive within {} seconds", patience.as_secs_f32()),
-        ))
-    })
+    tokio::time::timeout(patience, read)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!(
+                    "the request body did not arrive within {} seconds",
+                    patience.as_secs_f32()
+                ),
+            ))
+        })
 }
 
 fn too_long(limit: usize) -> Refusal {
     Refusal::new(
         StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the request body is longer than {limit} bytes, the limit of this server; send fewer rows at a time"),
+        format!(
+            "the request body is longer than {limit} bytes, the limit of this server; send fewer rows at a time"
+        ),
     )
 }

@@ -26,13 +26,17 @@ pub enum ApplicationError {
         reason: String,
     },
     /// The manifest is of another version.
-    #[error("`spin_manifest_version` is {found}; this host reads version 2 (`spin doctor` upgrades a version 1 manifest)")]
+    #[error(
+        "`spin_manifest_version` is {found}; this host reads version 2 (`spin doctor` upgrades a version 1 manifest)"
+    )]
     Version {
         /// What it says.
         found: String,
     },
     /// The manifest asks for a kind of event this host does not serve.
-    #[error("trigger type `{kind}` is not served here, only `http`; remove `[[trigger.{kind}]]` or run the application with Spin")]
+    #[error(
+        "trigger type `{kind}` is not served here, only `http`; remove `[[trigger.{kind}]]` or run the application with Spin"
+    )]
     TriggerKind {
         /// The kind.
         kind: String,
@@ -49,7 +53,9 @@ pub enum ApplicationError {
         reason: String,
     },
     /// A trigger names a component that is not in the manifest.
-    #[error("the http trigger for `{route}` names component `{component}`, which the manifest does not define; it defines: {known}")]
+    #[error(
+        "the http trigger for `{route}` names component `{component}`, which the manifest does not define; it defines: {known}"
+    )]
     UnknownComponent {
         /// Its route.
         route: String,
@@ -59,7 +65,9 @@ pub enum ApplicationError {
         known: String,
     },
     /// A component's source is not a file.
-    #[error("component `{component}`: its source is {found}; this host takes a path to a file: download it, and write `source = \"name.wasm\"`")]
+    #[error(
+        "component `{component}`: its source is {found}; this host takes a path to a file: download it, and write `source = \"name.wasm\"`"
+    )]
     Source {
         /// The component.
         component: String,
@@ -78,7 +86,9 @@ pub enum ApplicationError {
         source: AllowedHostsError,
     },
     /// A template names a variable that has no value.
-    #[error("component `{component}`: `{{{{ {variable} }}}}` has no value; give the variable a `default` in `[variables]`")]
+    #[error(
+        "component `{component}`: `{{{{ {variable} }}}}` has no value; give the variable a `default` in `[variables]`"
+    )]
     Variable {
         /// The component.
         component: String,
@@ -122,7 +132,9 @@ pub enum BindError {
         source: LoadError,
     },
     /// A component has no HTTP door.
-    #[error("component `{component}` does not export `wasi:http/incoming-handler@0.2`, so it cannot answer requests; a function made by `hyaline pack` does")]
+    #[error(
+        "component `{component}` does not export `wasi:http/incoming-handler@0.2`, so it cannot answer requests; a function made by `hyaline pack` does"
+    )]
     NoHttpDoor {
         /// The component.
         component: String,
@@ -137,8 +149,12 @@ pub enum BindError {
 
 fn address_hint(source: &io::Error) -> &'static str {
     match source.kind() {
-        io::ErrorKind::AddrInUse => ": the port is in use; choose another with `--listen`, or port 0 for any free one",
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges; choose another with `--listen`",
+        io::ErrorKind::AddrInUse => {
+            ": the port is in use; choose another with `--listen`, or port 0 for any free one"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 need privileges; choose another with `--listen`"
+        }
         _ => "",
     }
 }

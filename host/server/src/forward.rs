@@ -30,7 +30,11 @@ impl RouteHeaders {
     pub(crate) fn new(route: &Route) -> Self {
         let value = |text: &str| HeaderValue::from_str(text).expect("a route is printable ASCII");
         let written = route.as_str();
-        let matched = if written.len() > 1 { written.strip_suffix('/').unwrap_or(written) } else { "" };
+        let matched = if written.len() > 1 {
+            written.strip_suffix('/').unwrap_or(written)
+        } else {
+            ""
+        };
         RouteHeaders {
             matched: value(matched),
             component: value(written.strip_suffix("/...").unwrap_or(written)),
@@ -49,8 +53,12 @@ pub(crate) fn set_headers(
     matched: &Matched<'_>,
     client: SocketAddr,
 ) -> Result<(), Refusal> {
-    let forged: Vec<HeaderName> =
-        head.headers.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
+    let forged: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(PREFIX))
+        .cloned()
+        .collect();
     for name in forged {
         head.headers.remove(name);
     }
@@ -58,8 +66,12 @@ pub(crate) fn set_headers(
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let full_url = format!("http://{}{path}", host(head)?);
     let value = |text: &str| {
-        HeaderValue::from_str(text)
-            .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the request's URL has characters that no URL has"))
+        HeaderValue::from_str(text).map_err(|_| {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "the request's URL has characters that no URL has",
+            )
+        })
     };
     let full_url = value(&full_url)?;
     let path_info = value(matched.path_info)?;
@@ -76,9 +88,12 @@ pub(crate) fn set_headers(
     head.headers.insert(PATH_INFO, path_info);
     head.headers.insert(CLIENT_ADDR, client);
     head.headers.insert(MATCHED_ROUTE, headers.matched.clone());
-    head.headers.insert(RAW_COMPONENT_ROUTE, headers.matched.clone());
-    head.headers.insert(COMPONENT_ROUTE, headers.component.clone());
-    head.headers.insert(BASE_PATH, HeaderValue::from_static("/"));
+    head.headers
+        .insert(RAW_COMPONENT_ROUTE, headers.matched.clone());
+    head.headers
+        .insert(COMPONENT_ROUTE, headers.component.clone());
+    head.headers
+        .insert(BASE_PATH, HeaderValue::from_static("/"));
     Ok(())
 }
 
@@ -87,14 +102,17 @@ fn host(head: &Parts) -> Result<&str, Refusal> {
     let header = match head.headers.get(HOST) {
         None => None,
         Some(value) => {
-            let text = value.to_str().ok().filter(|text| text.parse::<http::uri::Authority>().is_ok());
+            let text = value
+                .to_str()
+                .ok()
+                .filter(|text| text.parse::<http::uri::Authority>().is_ok());
             Some(text.ok_or_else(|| bad("the `Host` header is not a host name"))?)
         }
     };
     match (header, head.uri.authority()) {
-        (Some(header), Some(authority)) if header != authority.as_str() => {
-            Err(bad("the request names one host in its URL and another in its `Host` header"))
-        }
+        (Some(header), Some(authority)) if header != authority.as_str() => Err(bad(
+            "the request names one host in its URL and another in its `Host` header",
+        )),
         (Some(host), _) => Ok(host),
         (None, Some(authority)) => Ok(authority.as_str()),
         (None, None) => Err(bad("the request names no host; send a `Host` header")),

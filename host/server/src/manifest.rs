@@ -97,13 +97,28 @@ enum OneOrMany {
 }
 
 /// Reads a manifest. Relative paths in it are relative to `directory`; `path` is for error texts.
-pub(crate) fn parse(text: &str, path: &Path, directory: &Path) -> Result<Application, ApplicationError> {
-    let syntax = |error: toml::de::Error| ApplicationError::Syntax { path: path.into(), reason: error.to_string() };
+pub(crate) fn parse(
+    text: &str,
+    path: &Path,
+    directory: &Path,
+) -> Result<Application, ApplicationError> {
+    let syntax = |error: toml::de::Error| ApplicationError::Syntax {
+        path: path.into(),
+        reason: error.to_string(),
+    };
     let mut table: Table = text.parse().map_err(syntax)?;
     match table.remove("spin_manifest_version") {
         Some(Value::Integer(2)) => {}
-        Some(other) => return Err(ApplicationError::Version { found: other.to_string() }),
-        None => return Err(ApplicationError::Version { found: "missing".into() }),
+        Some(other) => {
+            return Err(ApplicationError::Version {
+                found: other.to_string(),
+            });
+        }
+        None => {
+            return Err(ApplicationError::Version {
+                found: "missing".into(),
+            });
+        }
     }
     let manifest: Manifest = table.try_into().map_err(syntax)?;
     let mut warnings = Warnings::default();
@@ -128,10 +143,20 @@ pub(crate) fn parse(text: &str, path: &Path, directory: &Path) -> Result<Applica
         return Err(ApplicationError::NoTrigger);
     }
     for trigger in triggers {
-        let Some(next) = routed_component(trigger, directory, &mut components, &manifest.variables, &mut warnings)? else {
+        let Some(next) = routed_component(
+            trigger,
+            directory,
+            &mut components,
+            &manifest.variables,
+            &mut warnings,
+        )?
+        else {
             continue;
         };
-        if let Some(position) = routed.iter().position(|earlier| earlier.route.same_paths(&next.route)) {
+        if let Some(position) = routed
+            .iter()
+            .position(|earlier| earlier.route.same_paths(&next.route))
+        {
             let earlier = routed.remove(position);
             warnings.0.push(format!(
                 "route `{}` is given twice: `{}` takes it, and `{}` is never reached there",
@@ -145,7 +170,9 @@ pub(crate) fn parse(text: &str, path: &Path, directory: &Path) -> Result<Applica
     components.retain(|id, _| {
         let used = routed.iter().any(|routed| routed.component == *id);
         if !used {
-            warnings.0.push(format!("component `{id}` has no trigger and is not loaded"));
+            warnings
+                .0
+                .push(format!("component `{id}` has no trigger and is not loaded"));
         }
         used
     });
@@ -172,17 +199,33 @@ fn routed_component(
         Some(other) => format!("`{other}`"),
         None => "no route".into(),
     };
-    let refuse = |reason: &str| ApplicationError::Trigger { route: written.clone(), reason: reason.into() };
+    let refuse = |reason: &str| ApplicationError::Trigger {
+        route: written.clone(),
+        reason: reason.into(),
+    };
     let component = match trigger.component {
         Some(Value::String(id)) => id,
         Some(Value::Table(inline)) => {
-            let id = if trigger.id.is_empty() { format!("trigger-{}", components.len()) } else { trigger.id };
-            let source: Source = inline.try_into().map_err(|error| refuse(&format!("its component: {error}")))?;
-            components.insert(id.clone(), self::component(&id, source, directory, variables, warnings)?);
+            let id = if trigger.id.is_empty() {
+                format!("trigger-{}", components.len())
+            } else {
+                trigger.id
+            };
+            let source: Source = inline
+                .try_into()
+                .map_err(|error| refuse(&format!("its component: {error}")))?;
+            components.insert(
+                id.clone(),
+                self::component(&id, source, directory, variables, warnings)?,
+            );
             id
         }
         Some(_) => return Err(refuse("`component` must be a component's name or a table")),
-        None => return Err(refuse("it names no `component`; static responses are not served here")),
+        None => {
+            return Err(refuse(
+                "it names no `component`; static responses are not served here",
+            ));
+        }
     };
     let route = match &trigger.route {
         Some(Value::String(route)) => Route::parse(route)?,
@@ -192,15 +235,36 @@ fn routed_component(
             ));
             return Ok(None);
         }
-        Some(_) => return Err(refuse("`route` must be a text, such as `route = \"/credit/...\"`")),
-        None => return Err(refuse("it has no `route`; write one, such as `route = \"/credit/...\"`")),
+        Some(_) => {
+            return Err(refuse(
+                "`route` must be a text, such as `route = \"/credit/...\"`",
+            ));
+        }
+        None => {
+            return Err(refuse(
+                "it has no `route`; write one, such as `route = \"/credit/...\"`",
+            ));
+        }
     };
     if !components.contains_key(&component) {
         let known: Vec<&str> = components.keys().map(String::as_str).collect();
-        let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-        return Err(ApplicationError::UnknownComponent { route: route.as_str().into(), component, known });
+        let known = if known.is_empty() {
+            "none".into()
+        } else {
+            known.join(", ")
+        };
+        return Err(ApplicationError::UnknownComponent {
+            route: route.as_str().into(),
+            component,
+            known,
+        });
     }
-    match trigger.executor.as_ref().and_then(|executor| executor.get("type")).map(Value::as_str) {
+    match trigger
+        .executor
+        .as_ref()
+        .and_then(|executor| executor.get("type"))
+        .map(Value::as_str)
+    {
         None | Some(Some("http" | "spin")) => {}
         Some(kind) => {
             return Err(refuse(&format!(
@@ -223,20 +287,33 @@ fn component(
     let path = match &source.source {
         Value::String(path) => directory.join(path),
         Value::Table(table) if table.contains_key("url") => {
-            return Err(ApplicationError::Source { component: id.into(), found: "a URL" });
+            return Err(ApplicationError::Source {
+                component: id.into(),
+                found: "a URL",
+            });
         }
         Value::Table(table) if table.contains_key("registry") || table.contains_key("package") => {
-            return Err(ApplicationError::Source { component: id.into(), found: "a package of a registry" });
+            return Err(ApplicationError::Source {
+                component: id.into(),
+                found: "a package of a registry",
+            });
         }
-        _ => return Err(ApplicationError::Source { component: id.into(), found: "neither a text nor a table with a URL" }),
+        _ => {
+            return Err(ApplicationError::Source {
+                component: id.into(),
+                found: "neither a text nor a table with a URL",
+            });
+        }
     };
     let hosts = source
         .allowed_outbound_hosts
         .iter()
         .map(|host| expand(id, host, variables))
         .collect::<Result<Vec<String>, _>>()?;
-    let outbound = AllowedHosts::parse(hosts)
-        .map_err(|source| ApplicationError::Outbound { component: id.into(), source })?;
+    let outbound = AllowedHosts::parse(hosts).map_err(|source| ApplicationError::Outbound {
+        component: id.into(),
+        source,
+    })?;
     warnings.unknown(&format!("component.{id}."), &source.unknown);
     let build = source.build.map(|build| {
         warnings.unknown(&format!("component.{id}.build."), &build.unknown);
@@ -245,19 +322,35 @@ fn component(
                 OneOrMany::One(command) => vec![command],
                 OneOrMany::Many(commands) => commands,
             },
-            directory: build.workdir.map_or(directory.into(), |workdir| directory.join(workdir)),
+            directory: build
+                .workdir
+                .map_or(directory.into(), |workdir| directory.join(workdir)),
         }
     });
-    Ok(Component { id: id.into(), description: source.description, path, outbound, build })
+    Ok(Component {
+        id: id.into(),
+        description: source.description,
+        path,
+        outbound,
+        build,
+    })
 }
 
 /// Replaces each `{{ name }}` by the default of that application variable.
-fn expand(component: &str, text: &str, variables: &BTreeMap<String, Variable>) -> Result<String, ApplicationError> {
+fn expand(
+    component: &str,
+    text: &str,
+    variables: &BTreeMap<String, Variable>,
+) -> Result<String, ApplicationError> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
-        let Some((name, after)) = after.split_once("}}") else { break };
-        let value = variables.get(name.trim()).and_then(|variable| variable.default.as_deref());
+        let Some((name, after)) = after.split_once("}}") else {
+            break;
+        };
+        let value = variables
+            .get(name.trim())
+            .and_then(|variable| variable.default.as_deref());
         let value = value.ok_or_else(|| ApplicationError::Variable {
             component: component.into(),
             variable: name.trim().into(),
@@ -276,7 +369,10 @@ struct Warnings(Vec<String>);
 /// Keys that Spin has and a function cannot use, with the reason.
 const NOT_FOR_FUNCTIONS: [(&str, &str); 8] = [
     ("ai_models", "a function reaches no other model"),
-    ("dependencies", "a function is complete as it is; compose components before serving them"),
+    (
+        "dependencies",
+        "a function is complete as it is; compose components before serving them",
+    ),
     ("environment", "a function gets no environment"),
     ("exclude_files", "a function gets no files"),
     ("files", "a function gets no files"),
@@ -293,7 +389,10 @@ impl Warnings {
             if empty {
                 continue;
             }
-            let reason = NOT_FOR_FUNCTIONS.iter().find(|(name, _)| name == key).map(|(_, reason)| *reason);
+            let reason = NOT_FOR_FUNCTIONS
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, reason)| *reason);
             self.0.push(match reason {
                 Some(reason) => format!("`{place}{key}` is ignored: {reason}"),
                 None => format!("`{place}{key}` is not known here and is ignored"),

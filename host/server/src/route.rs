@@ -40,14 +40,23 @@ impl Route {
     ///
     /// A wildcard anywhere but at the end, a name that is empty, or characters that no path has.
     pub fn parse(route: &str) -> Result<Self, RouteError> {
-        let refuse = |reason| RouteError { route: route.into(), reason };
+        let refuse = |reason| RouteError {
+            route: route.into(),
+            reason,
+        };
         if route.contains(['?', '#']) || !route.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refuse("it has characters that no path has"));
         }
-        let prefix = route.strip_suffix("/...").or_else(|| route.strip_suffix("/*"));
+        let prefix = route
+            .strip_suffix("/...")
+            .or_else(|| route.strip_suffix("/*"));
         let open = prefix.is_some();
         let mut segments = Vec::new();
-        for segment in prefix.unwrap_or(route).split('/').filter(|segment| !segment.is_empty()) {
+        for segment in prefix
+            .unwrap_or(route)
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+        {
             segments.push(match segment.strip_prefix(':') {
                 Some("") => return Err(refuse("`:` must be followed by a name")),
                 Some(name) => Segment::Named(name.into()),
@@ -58,7 +67,11 @@ impl Route {
             });
         }
         let slash = if route.starts_with('/') { "" } else { "/" };
-        Ok(Route { written: format!("{slash}{route}"), segments, open })
+        Ok(Route {
+            written: format!("{slash}{route}"),
+            segments,
+            open,
+        })
     }
 
     /// The route as written, with a leading slash.
@@ -68,7 +81,10 @@ impl Route {
 
     /// The route without its trailing wildcard and slash: what a client puts before a function's own paths.
     pub fn prefix(&self) -> &str {
-        let path = self.written.strip_suffix("/...").or_else(|| self.written.strip_suffix("/*"));
+        let path = self
+            .written
+            .strip_suffix("/...")
+            .or_else(|| self.written.strip_suffix("/*"));
         path.unwrap_or(&self.written).trim_end_matches('/')
     }
 
@@ -91,9 +107,15 @@ impl Route {
             rest = after;
         }
         if self.open {
-            Some(Matched { path_info: rest, named })
+            Some(Matched {
+                path_info: rest,
+                named,
+            })
         } else {
-            (rest.is_empty() || rest == "/").then_some(Matched { path_info: "", named })
+            (rest.is_empty() || rest == "/").then_some(Matched {
+                path_info: "",
+                named,
+            })
         }
     }
 
@@ -129,7 +151,10 @@ impl Route {
 /// The first segment of a path that starts with a slash, and what follows it.
 fn first_segment(path: &str) -> Option<(&str, &str)> {
     let path = path.strip_prefix('/')?;
-    Some(path.find('/').map_or((path, ""), |slash| path.split_at(slash)))
+    Some(
+        path.find('/')
+            .map_or((path, ""), |slash| path.split_at(slash)),
+    )
 }
 
 #[cfg(test)]
@@ -137,15 +162,29 @@ mod tests {
     use super::*;
 
     fn best<'r>(routes: &[&'r str], path: &str) -> Option<&'r str> {
-        let mut parsed: Vec<(&str, Route)> = routes.iter().map(|route| (*route, Route::parse(route).unwrap())).collect();
+        let mut parsed: Vec<(&str, Route)> = routes
+            .iter()
+            .map(|route| (*route, Route::parse(route).unwrap()))
+            .collect();
         parsed.sort_by(|(_, left), (_, right)| left.specificity(right));
-        parsed.into_iter().find(|(_, route)| route.matches(path).is_some()).map(|(written, _)| written)
+        parsed
+            .into_iter()
+            .find(|(_, route)| route.matches(path).is_some())
+            .map(|(written, _)| written)
     }
 
     #[test]
     fn the_most_specific_route_wins_in_any_order() {
         let check = |path: &str, expected: Option<&str>| {
-            let mut routes = ["/...", "/one/...", "/one/two/...", "/one", "/one/:x", "/one/:x/three", "/solo"];
+            let mut routes = [
+                "/...",
+                "/one/...",
+                "/one/two/...",
+                "/one",
+                "/one/:x",
+                "/one/:x/three",
+                "/solo",
+            ];
             assert_eq!(best(&routes, path), expected, "{path}");
             routes.reverse();
             assert_eq!(best(&routes, path), expected, "{path}, reversed");
@@ -166,7 +205,13 @@ mod tests {
 
     #[test]
     fn the_wildcard_part_is_what_spin_hands_on() {
-        let info = |route: &str, path: &'static str| Route::parse(route).unwrap().matches(path).unwrap().path_info;
+        let info = |route: &str, path: &'static str| {
+            Route::parse(route)
+                .unwrap()
+                .matches(path)
+                .unwrap()
+                .path_info
+        };
         assert_eq!(info("/credit/...", "/credit"), "");
         assert_eq!(info("/credit/...", "/credit/"), "/");
         assert_eq!(info("/credit/...", "/credit/predict"), "/predict");
@@ -176,7 +221,10 @@ mod tests {
         assert_eq!(info("/credit", "/credit/"), "");
         let user = Route::parse("/u/:id/...").unwrap();
         let matched = user.matches("/u/42/x").unwrap();
-        assert_eq!((matched.path_info, matched.named), ("/x", vec![("id".into(), "42")]));
+        assert_eq!(
+            (matched.path_info, matched.named),
+            ("/x", vec![("id".into(), "42")])
+        );
         assert_eq!(user.matches("/u//x"), None);
     }
 
@@ -191,17 +239,35 @@ mod tests {
 
     #[test]
     fn refusals_name_the_route_and_the_fault() {
-        let check = |route: &str, expected: &str| assert_eq!(Route::parse(route).unwrap_err().to_string(), expected);
-        check("/a/.../b", "`/a/.../b` is not a route: a wildcard can only be at its end, as `/...`");
-        check("/a*", "`/a*` is not a route: a wildcard can only be at its end, as `/...`");
+        let check = |route: &str, expected: &str| {
+            assert_eq!(Route::parse(route).unwrap_err().to_string(), expected)
+        };
+        check(
+            "/a/.../b",
+            "`/a/.../b` is not a route: a wildcard can only be at its end, as `/...`",
+        );
+        check(
+            "/a*",
+            "`/a*` is not a route: a wildcard can only be at its end, as `/...`",
+        );
         check("/:", "`/:` is not a route: `:` must be followed by a name");
-        check("/a?b", "`/a?b` is not a route: it has characters that no path has");
-        check("/a b", "`/a b` is not a route: it has characters that no path has");
+        check(
+            "/a?b",
+            "`/a?b` is not a route: it has characters that no path has",
+        );
+        check(
+            "/a b",
+            "`/a b` is not a route: it has characters that no path has",
+        );
     }
 
     #[test]
     fn routes_that_take_the_same_paths_are_recognised() {
-        let same = |left, right| Route::parse(left).unwrap().same_paths(&Route::parse(right).unwrap());
+        let same = |left, right| {
+            Route::parse(left)
+                .unwrap()
+                .same_paths(&Route::parse(right).unwrap())
+        };
         assert!(same("/a/", "/a"));
         assert!(same("/a/...", "/a/*"));
         assert!(same("/:x", "/:y"));

@@ -94,31 +94,49 @@ impl Server {
     /// [`BindError`]: the address is not to be had, or a component cannot be read, is refused, or has no HTTP door.
     pub async fn bind(config: Config, application: &Application) -> Result<Self, BindError> {
         let started = Instant::now();
-        let listen = |source| BindError::Listen { address: config.listen, source };
+        let listen = |source| BindError::Listen {
+            address: config.listen,
+            source,
+        };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let engine =
-            Engine::new(EngineConfig { concurrency: config.concurrency, cache: config.cache.clone() })?;
+        let engine = Engine::new(EngineConfig {
+            concurrency: config.concurrency,
+            cache: config.cache.clone(),
+        })?;
 
         let mut loading = Vec::new();
         for component in &application.components {
             let (engine, component, config) = (engine.clone(), component.clone(), config.clone());
             let id = component.id.clone();
-            loading.push((id, tokio::task::spawn_blocking(move || load(&engine, &component, &config))));
+            loading.push((
+                id,
+                tokio::task::spawn_blocking(move || load(&engine, &component, &config)),
+            ));
         }
         let mut functions = BTreeMap::new();
         for (component, task) in loading {
-            let function = task.await.map_err(|_| BindError::Interrupted { component: component.clone() })??;
+            let function = task.await.map_err(|_| BindError::Interrupted {
+                component: component.clone(),
+            })??;
             functions.insert(component, function);
         }
 
         let mut served = Vec::new();
         let mut routes = Vec::new();
         for routed in &application.routes {
-            let Some(function) = functions.get(&routed.component) else { continue };
-            let component = application.components.iter().find(|component| component.id == routed.component);
+            let Some(function) = functions.get(&routed.component) else {
+                continue;
+            };
+            let component = application
+                .components
+                .iter()
+                .find(|component| component.id == routed.component);
             let description = component.map_or("", |component| &component.description);
-            routes.push((routed.route.clone(), StartupRoute::new(&routed.route, function, description, address)));
+            routes.push((
+                routed.route.clone(),
+                StartupRoute::new(&routed.route, function, description, address),
+            ));
             served.push(Served {
                 route: routed.route.clone(),
                 headers: RouteHeaders::new(&routed.route),
@@ -144,7 +162,13 @@ impl Server {
     /// Answers requests until `shutdown` resolves; then takes no new connection, and returns when the requests in
     /// flight are answered, or [`Config::drain`] later.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
-        let Server { listener, connections, service, drain, .. } = self;
+        let Server {
+            listener,
+            connections,
+            service,
+            drain,
+            ..
+        } = self;
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -195,7 +219,9 @@ fn converse(
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.answer(request, client).await) }
     });
-    let connection = connections.serve_connection(TokioIo::new(stream), answer).into_owned();
+    let connection = connections
+        .serve_connection(TokioIo::new(stream), answer)
+        .into_owned();
     let watched = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = watched.await {
@@ -208,15 +234,27 @@ fn load(engine: &Engine, component: &Component, config: &Config) -> Result<Funct
     let bytes = std::fs::read(&component.path).map_err(|source| BindError::Read {
         component: component.id.clone(),
         path: component.path.clone(),
-        build: component.build.as_ref().map(|build| build.commands.join(" && ")),
+        build: component
+            .build
+            .as_ref()
+            .map(|build| build.commands.join(" && ")),
         source,
     })?;
-    let policy =
-        Policy { limits: config.limits.clone(), outbound: component.outbound.clone(), meter: config.meter.clone() };
-    let function = Function::load(engine, &component.id, &bytes, policy)
-        .map_err(|source| BindError::Load { component: component.id.clone(), source })?;
+    let policy = Policy {
+        limits: config.limits.clone(),
+        outbound: component.outbound.clone(),
+        meter: config.meter.clone(),
+    };
+    let function = Function::load(engine, &component.id, &bytes, policy).map_err(|source| {
+        BindError::Load {
+            component: component.id.clone(),
+            source,
+        }
+    })?;
     if !function.has_http_door() {
-        return Err(BindError::NoHttpDoor { component: component.id.clone() });
+        return Err(BindError::NoHttpDoor {
+            component: component.id.clone(),
+        });
     }
     Ok(function)
 }

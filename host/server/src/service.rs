@@ -52,41 +52,71 @@ impl Service {
         }
     }
 
-    pub(crate) async fn answer(&self, request: Request<Incoming>, client: SocketAddr) -> Response<AnswerBody> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Response<AnswerBody> {
         match self.try_answer(request, client).await {
             Ok(response) => response,
             Err(refusal) => refusal.into_response().map(AnswerBody::own),
         }
     }
 
-    async fn try_answer(&self, request: Request<Incoming>, client: SocketAddr) -> Result<Response<AnswerBody>, Refusal> {
+    async fn try_answer(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Response<AnswerBody>, Refusal> {
         let (mut head, body) = request.into_parts();
         if head.method == Method::CONNECT {
-            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this server is not a proxy: CONNECT is not served"));
+            return Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this server is not a proxy: CONNECT is not served",
+            ));
         }
         let uri = head.uri.clone();
         let path = uri.path();
         if !path.starts_with('/') {
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("`{path}` is not a path: it does not start with `/`")));
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                format!("`{path}` is not a path: it does not start with `/`"),
+            ));
         }
         if path == HEALTH_PATH {
-            return Ok(Response::new(AnswerBody::own(ResponseBody::from_bytes("OK"))));
+            return Ok(Response::new(AnswerBody::own(ResponseBody::from_bytes(
+                "OK",
+            ))));
         }
         let (served, matched) = self.route(path)?;
         forward::set_headers(&mut head, &served.headers, &matched, client)?;
         let body = body::read(body, self.body_limit, self.body_wait).await?;
         let permit = self.admit().await?;
-        let response = served.function.handle(Request::from_parts(head, Full::new(body))).await.inspect_err(|failure| {
-            tracing::warn!(function = served.function.name(), path, %failure, "no answer");
-        })?;
+        let response = served
+            .function
+            .handle(Request::from_parts(head, Full::new(body)))
+            .await
+            .inspect_err(|failure| {
+                tracing::warn!(function = served.function.name(), path, %failure, "no answer");
+            })?;
         Ok(response.map(|body| AnswerBody::of_function(body, permit)))
     }
 
     fn route<'s, 'p>(&'s self, path: &'p str) -> Result<(&'s Served, Matched<'p>), Refusal> {
-        let found = self.routes.iter().find_map(|served| Some((served, served.route.matches(path)?)));
+        let found = self
+            .routes
+            .iter()
+            .find_map(|served| Some((served, served.route.matches(path)?)));
         found.ok_or_else(|| {
-            let routes: Vec<&str> = self.routes.iter().map(|served| served.route.as_str()).collect();
-            let text = format!("no function is served at `{path}`; the routes are: {}", routes.join(", "));
+            let routes: Vec<&str> = self
+                .routes
+                .iter()
+                .map(|served| served.route.as_str())
+                .collect();
+            let text = format!(
+                "no function is served at `{path}`; the routes are: {}",
+                routes.join(", ")
+            );
             Refusal::new(StatusCode::NOT_FOUND, text)
         })
     }
@@ -104,7 +134,10 @@ impl Service {
     }
 
     fn busy(&self) -> Refusal {
-        let text = format!("all {} places of this server are taken; try again in a second", self.concurrency);
+        let text = format!(
+            "all {} places of this server are taken; try again in a second",
+            self.concurrency
+        );
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 }
@@ -136,12 +169,18 @@ pub(crate) struct AnswerBody {
 
 impl AnswerBody {
     fn own(body: ResponseBody) -> Self {
-        AnswerBody { body, _permit: None }
+        AnswerBody {
+            body,
+            _permit: None,
+        }
     }
 
     fn of_function(body: ResponseBody, permit: OwnedSemaphorePermit) -> Self {
         let written = body.size_hint().exact().is_some();
-        AnswerBody { body, _permit: (!written).then_some(permit) }
+        AnswerBody {
+            body,
+            _permit: (!written).then_some(permit),
+        }
     }
 }
 

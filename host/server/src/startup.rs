@@ -39,7 +39,12 @@ pub struct StartupRoute {
 }
 
 impl Startup {
-    pub(crate) fn new(application: &str, address: SocketAddr, routes: Vec<StartupRoute>, took: Duration) -> Self {
+    pub(crate) fn new(
+        application: &str,
+        address: SocketAddr,
+        routes: Vec<StartupRoute>,
+        took: Duration,
+    ) -> Self {
         Startup {
             application: application.into(),
             base_url: format!("http://{address}"),
@@ -50,22 +55,48 @@ impl Startup {
 }
 
 impl StartupRoute {
-    pub(crate) fn new(route: &Route, function: &Function, description: &str, address: SocketAddr) -> Self {
-        let card: Value = function.card().and_then(|card| serde_json::from_str(card).ok()).unwrap_or_default();
-        let of_card = card["description"].as_str().or(card["title"].as_str()).unwrap_or_default();
+    pub(crate) fn new(
+        route: &Route,
+        function: &Function,
+        description: &str,
+        address: SocketAddr,
+    ) -> Self {
+        let card: Value = function
+            .card()
+            .and_then(|card| serde_json::from_str(card).ok())
+            .unwrap_or_default();
+        let of_card = card["description"]
+            .as_str()
+            .or(card["title"].as_str())
+            .unwrap_or_default();
         let url = format!("http://{address}{}/", route.prefix());
-        let curl = match card.get("example").filter(|example| route.is_open() && !example.is_null()) {
+        let curl = match card
+            .get("example")
+            .filter(|example| route.is_open() && !example.is_null())
+        {
             Some(example) => format!(
                 "curl {}predict -H 'content-type: application/json' -d {}",
                 url,
                 shell_quoted(&example.to_string())
             ),
-            None => format!("curl {}", if route.is_open() { &url } else { url.trim_end_matches('/') }),
+            None => format!(
+                "curl {}",
+                if route.is_open() {
+                    &url
+                } else {
+                    url.trim_end_matches('/')
+                }
+            ),
         };
         StartupRoute {
             route: route.as_str().into(),
             component: function.name().into(),
-            description: if description.is_empty() { of_card } else { description }.into(),
+            description: if description.is_empty() {
+                of_card
+            } else {
+                description
+            }
+            .into(),
             url,
             curl,
             cached: function.origin() == Origin::Cached,

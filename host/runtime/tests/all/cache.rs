@@ -7,18 +7,31 @@ use hyaline_runtime::{Engine, EngineConfig, Function, Limits, Origin, Policy};
 use crate::{get, guests};
 
 fn engine(cache: &Path, concurrency: u32) -> Engine {
-    Engine::new(EngineConfig { concurrency, cache: Some(cache.into()) }).expect("an engine starts")
+    Engine::new(EngineConfig {
+        concurrency,
+        cache: Some(cache.into()),
+    })
+    .expect("an engine starts")
 }
 
 /// Loads the guest through a cache in `directory` and has it answer.
 async fn origin(directory: &Path) -> Origin {
-    let function = Function::load(&engine(directory, 4), "guest", &guests::hello(), Policy::default()).unwrap();
+    let function = Function::load(
+        &engine(directory, 4),
+        "guest",
+        &guests::hello(),
+        Policy::default(),
+    )
+    .unwrap();
     assert_eq!(get(&function).await.unwrap().status(), 200);
     function.origin()
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
-    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+    fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
 }
 
 #[tokio::test]
@@ -35,7 +48,14 @@ async fn another_component_or_another_configuration_looks_for_another_file() {
     let directory = tempfile::tempdir().unwrap();
     origin(directory.path()).await;
     let load = |component: &[u8]| {
-        Function::load(&engine(directory.path(), 4), "guest", component, Policy::default()).unwrap().origin()
+        Function::load(
+            &engine(directory.path(), 4),
+            "guest",
+            component,
+            Policy::default(),
+        )
+        .unwrap()
+        .origin()
     };
     assert_eq!(load(&guests::echo()), Origin::Compiled);
     assert_eq!(load(&guests::echo()), Origin::Cached);
@@ -66,8 +86,16 @@ async fn any_damage_to_the_file_is_noticed_and_repaired() {
     ];
     for (index, damage) in damages.iter().enumerate() {
         fs::write(&artefact, damage).unwrap();
-        assert_eq!(origin(directory.path()).await, Origin::Compiled, "damage {index}");
-        assert_eq!(origin(directory.path()).await, Origin::Cached, "damage {index} was repaired");
+        assert_eq!(
+            origin(directory.path()).await,
+            Origin::Compiled,
+            "damage {index}"
+        );
+        assert_eq!(
+            origin(directory.path()).await,
+            Origin::Cached,
+            "damage {index} was repaired"
+        );
     }
 }
 
@@ -118,7 +146,10 @@ async fn two_processes_at_once_leave_one_sound_file() {
     let racers: Vec<_> = (0..3)
         .map(|_| {
             Command::new(&this)
-                .args(["--exact", "cache::two_processes_at_once_leave_one_sound_file"])
+                .args([
+                    "--exact",
+                    "cache::two_processes_at_once_leave_one_sound_file",
+                ])
                 .env(SHARED, directory.path())
                 .stdout(std::process::Stdio::null())
                 .spawn()
@@ -136,9 +167,28 @@ async fn two_processes_at_once_leave_one_sound_file() {
 fn limits_do_not_change_the_machine_code() {
     let directory = tempfile::tempdir().unwrap();
     let load = |concurrency, limits| {
-        let policy = Policy { limits, ..Policy::default() };
-        Function::load(&engine(directory.path(), concurrency), "guest", &guests::hello(), policy).unwrap().origin()
+        let policy = Policy {
+            limits,
+            ..Policy::default()
+        };
+        Function::load(
+            &engine(directory.path(), concurrency),
+            "guest",
+            &guests::hello(),
+            policy,
+        )
+        .unwrap()
+        .origin()
     };
     assert_eq!(load(4, Limits::default()), Origin::Compiled);
-    assert_eq!(load(8, Limits { memory: 1 << 20, ..Limits::default() }), Origin::Cached);
+    assert_eq!(
+        load(
+            8,
+            Limits {
+                memory: 1 << 20,
+                ..Limits::default()
+            }
+        ),
+        Origin::Cached
+    );
 }

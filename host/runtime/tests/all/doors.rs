@@ -5,14 +5,18 @@ use crate::{get, guests, load, metered, post, text};
 
 #[tokio::test]
 async fn the_http_door_answers() {
-    let response = get(&load(&guests::hello(), Limits::default())).await.unwrap();
+    let response = get(&load(&guests::hello(), Limits::default()))
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(text(response).await.unwrap(), "hello\n");
 }
 
 #[tokio::test]
 async fn the_request_body_reaches_the_function() {
-    let response = post(&load(&guests::echo(), Limits::default()), "a row").await.unwrap();
+    let response = post(&load(&guests::echo(), Limits::default()), "a row")
+        .await
+        .unwrap();
     assert_eq!(text(response).await.unwrap(), "a row");
 }
 
@@ -33,6 +37,18 @@ async fn every_request_gets_a_fresh_instance() {
     }
 }
 
+/// More requests than a task may make before tokio wants it to yield: its channels then pretend to be empty.
+#[tokio::test]
+async fn answers_do_not_get_lost_in_a_task_that_never_yields() {
+    let hello = load(&guests::hello(), Limits::default());
+    for request in 0..500 {
+        let response = get(&hello)
+            .await
+            .unwrap_or_else(|failure| panic!("request {request}: {failure}"));
+        assert_eq!(text(response).await.unwrap(), "hello\n");
+    }
+}
+
 #[tokio::test]
 async fn a_long_answer_arrives_whole() {
     let long = load(
@@ -46,7 +62,10 @@ async fn a_long_answer_arrives_whole() {
         ),
         Limits::default(),
     );
-    assert_eq!(text(get(&long).await.unwrap()).await.unwrap().len(), 4096 * 1000);
+    assert_eq!(
+        text(get(&long).await.unwrap()).await.unwrap().len(),
+        4096 * 1000
+    );
 }
 
 #[tokio::test]
@@ -57,7 +76,10 @@ async fn a_record_is_kept_of_every_invocation() {
     let records = ledger.0.lock().unwrap();
     assert_eq!(records.len(), 2);
     for record in records.iter() {
-        assert_eq!((record.function.as_str(), &record.outcome), ("guest", &Outcome::Answered));
+        assert_eq!(
+            (record.function.as_str(), &record.outcome),
+            ("guest", &Outcome::Answered)
+        );
         assert_eq!(record.peak_memory, 2 << 16);
         assert!(record.wall.as_nanos() > 0);
     }
@@ -65,18 +87,36 @@ async fn a_record_is_kept_of_every_invocation() {
 
 #[test]
 fn the_typed_door_predicts() {
-    let function = load(&guests::typed("(call $first_number (local.get $columns))"), Limits::default());
+    let function = load(
+        &guests::typed("(call $first_number (local.get $columns))"),
+        Limits::default(),
+    );
     let predictions = function.predict(&[Column::Numbers(vec![0.25])]).unwrap();
-    assert_eq!((predictions.rows, predictions.outputs, predictions.values), (1, 1, vec![0.25]));
-    assert_eq!(function.instance().unwrap().card().unwrap(), r#"{"name":"typed"}"#);
+    assert_eq!(
+        (predictions.rows, predictions.outputs, predictions.values),
+        (1, 1, vec![0.25])
+    );
+    assert_eq!(
+        function.instance().unwrap().card().unwrap(),
+        r#"{"name":"typed"}"#
+    );
 }
 
 #[test]
 fn an_instance_answers_many_calls_and_each_is_recorded() {
-    let (function, ledger) = metered(&guests::typed("(call $first_number (local.get $columns))"), Limits::default());
+    let (function, ledger) = metered(
+        &guests::typed("(call $first_number (local.get $columns))"),
+        Limits::default(),
+    );
     let mut instance = function.instance().unwrap();
     for value in [1.0, 2.0, 3.0] {
-        assert_eq!(instance.predict(&[Column::Numbers(vec![value])]).unwrap().values, [value]);
+        assert_eq!(
+            instance
+                .predict(&[Column::Numbers(vec![value])])
+                .unwrap()
+                .values,
+            [value]
+        );
     }
     drop(instance);
     assert_eq!(ledger.0.lock().unwrap().len(), 3);
@@ -84,8 +124,13 @@ fn an_instance_answers_many_calls_and_each_is_recorded() {
 
 #[test]
 fn a_refusal_of_the_function_is_not_a_failure() {
-    let function = load(&guests::typed("(call $refuse (local.get $columns))"), Limits::default());
-    let refused = function.predict(&[Column::Numbers(vec![-1.0])]).unwrap_err();
+    let function = load(
+        &guests::typed("(call $refuse (local.get $columns))"),
+        Limits::default(),
+    );
+    let refused = function
+        .predict(&[Column::Numbers(vec![-1.0])])
+        .unwrap_err();
     assert_eq!(refused.to_string(), "row 0, feature `age`: -1 is below 0");
     assert!(matches!(refused, CallError::Refused(Error::Invalid(_))));
 }
@@ -94,8 +139,16 @@ fn a_refusal_of_the_function_is_not_a_failure() {
 async fn a_door_that_is_not_there_is_named() {
     let typed = load(&guests::typed("(unreachable)"), Limits::default());
     let failure = get(&typed).await.err().unwrap();
-    assert_eq!(failure.to_string(), "the function does not export `wasi:http/incoming-handler`");
+    assert_eq!(
+        failure.to_string(),
+        "the function does not export `wasi:http/incoming-handler`"
+    );
     let http = load(&guests::hello(), Limits::default());
     let failure = http.instance().err().unwrap();
-    assert_eq!(failure, Failure::NoDoor { door: "hyaline:function/model" });
+    assert_eq!(
+        failure,
+        Failure::NoDoor {
+            door: "hyaline:function/model"
+        }
+    );
 }

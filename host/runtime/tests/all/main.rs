@@ -14,19 +14,38 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
-use hyaline_runtime::{Engine, EngineConfig, Failure, Function, Invocation, Limits, Meter, Policy, ResponseBody};
+use hyaline_runtime::{
+    Engine, EngineConfig, Failure, Function, Invocation, Limits, Meter, Policy, ResponseBody,
+};
 
 fn engine() -> Engine {
-    Engine::new(EngineConfig { concurrency: 8, cache: None }).expect("an engine starts")
+    Engine::new(EngineConfig {
+        concurrency: 8,
+        cache: None,
+    })
+    .expect("an engine starts")
 }
 
 /// Limits small enough to run into in a test.
 fn tight() -> Limits {
-    Limits { deadline: Duration::from_millis(100), memory: 1 << 20, table_elements: 1000 }
+    Limits {
+        deadline: Duration::from_millis(100),
+        memory: 1 << 20,
+        table_elements: 1000,
+    }
 }
 
 fn load(component: &[u8], limits: Limits) -> Function {
-    Function::load(&engine(), "guest", component, Policy { limits, ..Policy::default() }).expect("the guest loads")
+    Function::load(
+        &engine(),
+        "guest",
+        component,
+        Policy {
+            limits,
+            ..Policy::default()
+        },
+    )
+    .expect("the guest loads")
 }
 
 async fn get(function: &Function) -> Result<Response<ResponseBody>, Failure> {
@@ -34,7 +53,9 @@ async fn get(function: &Function) -> Result<Response<ResponseBody>, Failure> {
 }
 
 async fn post(function: &Function, body: &'static str) -> Result<Response<ResponseBody>, Failure> {
-    function.handle(Request::post("/").body(Full::<Bytes>::from(body)).unwrap()).await
+    function
+        .handle(Request::post("/").body(Full::<Bytes>::from(body)).unwrap())
+        .await
 }
 
 async fn text(response: Response<ResponseBody>) -> Result<String, Failure> {
@@ -54,6 +75,13 @@ impl Meter for Ledger {
 
 fn metered(component: &[u8], limits: Limits) -> (Function, Arc<Ledger>) {
     let ledger = Arc::new(Ledger::default());
-    let policy = Policy { limits, meter: Some(ledger.clone()), ..Policy::default() };
-    (Function::load(&engine(), "guest", component, policy).expect("the guest loads"), ledger)
+    let policy = Policy {
+        limits,
+        meter: Some(ledger.clone()),
+        ..Policy::default()
+    };
+    (
+        Function::load(&engine(), "guest", component, policy).expect("the guest loads"),
+        ledger,
+    )
 }

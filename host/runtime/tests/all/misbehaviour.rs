@@ -34,7 +34,10 @@ async fn a_trap_after_the_response_was_begun_is_a_failure_and_not_half_an_answer
          (unreachable)",
     )
     .await;
-    assert!(failure.starts_with("the function crashed: wasm `unreachable`"), "{failure}");
+    assert!(
+        failure.starts_with("the function crashed: wasm `unreachable`"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -50,7 +53,9 @@ async fn a_trap_in_a_streamed_answer_ends_the_body_with_an_error() {
         ),
         Limits::default(),
     );
-    let response = get(&function).await.expect("the head is sent before the trap");
+    let response = get(&function)
+        .await
+        .expect("the head is sent before the trap");
     assert!(matches!(text(response).await, Err(Failure::Trap(_))));
 }
 
@@ -58,7 +63,10 @@ async fn a_trap_in_a_streamed_answer_ends_the_body_with_an_error() {
 async fn spinning_forever_ends_at_the_deadline() {
     let started = Instant::now();
     let failure = failure_of(SPIN).await;
-    assert_eq!(failure, "the function did not finish within its deadline of 100ms");
+    assert_eq!(
+        failure,
+        "the function did not finish within its deadline of 100ms"
+    );
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -66,8 +74,20 @@ async fn spinning_forever_ends_at_the_deadline() {
 async fn a_spinning_function_lets_its_neighbours_run_on_the_same_thread() {
     let engine = engine();
     let load = |component: &[u8], deadline| {
-        let limits = Limits { deadline, ..Limits::default() };
-        Function::load(&engine, "guest", component, Policy { limits, ..Policy::default() }).unwrap()
+        let limits = Limits {
+            deadline,
+            ..Limits::default()
+        };
+        Function::load(
+            &engine,
+            "guest",
+            component,
+            Policy {
+                limits,
+                ..Policy::default()
+            },
+        )
+        .unwrap()
     };
     let spinning = load(&guests::http(SPIN), Duration::from_secs(60));
     let hello = load(&guests::hello(), Duration::from_secs(60));
@@ -85,27 +105,45 @@ async fn a_spinning_function_lets_its_neighbours_run_on_the_same_thread() {
 #[tokio::test]
 async fn growing_memory_without_end_is_stopped_at_the_limit() {
     let failure = failure_of("(loop $again (drop (memory.grow (i32.const 1))) (br $again))").await;
-    assert_eq!(failure, "the function asked for 1114112 bytes of memory; its limit is 1048576");
+    assert_eq!(
+        failure,
+        "the function asked for 1114112 bytes of memory; its limit is 1048576"
+    );
 }
 
 #[tokio::test]
 async fn a_function_that_starts_above_its_memory_limit_does_not_start() {
-    let limits = Limits { memory: 1 << 16, ..Limits::default() };
+    let limits = Limits {
+        memory: 1 << 16,
+        ..Limits::default()
+    };
     let failure = get(&load(&guests::hello(), limits)).await.err().unwrap();
-    assert_eq!(failure, Failure::Memory { asked: 2 << 16, limit: 1 << 16 });
+    assert_eq!(
+        failure,
+        Failure::Memory {
+            asked: 2 << 16,
+            limit: 1 << 16
+        }
+    );
 }
 
 #[tokio::test]
 async fn returning_without_a_response_is_a_failure() {
     let (function, _) = metered(&guests::http(""), tight());
     let failure = get(&function).await.err().unwrap();
-    assert_eq!(failure.to_string(), "the function returned without setting a response");
+    assert_eq!(
+        failure.to_string(),
+        "the function returned without setting a response"
+    );
 }
 
 #[tokio::test]
 async fn an_endless_recursion_is_a_trap() {
     let failure = failure_of("(call $begin (local.get $out) (call $deep (i32.const 0)))) (func $deep (param i32) (result i32) (i32.add (call $deep (local.get 0)) (i32.const 1))").await;
-    assert!(failure.starts_with("the function crashed: call stack exhausted"), "{failure}");
+    assert!(
+        failure.starts_with("the function crashed: call stack exhausted"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -135,11 +173,17 @@ fn more_instances_than_slots_is_a_failure_that_passes() {
 
 #[test]
 fn the_typed_door_has_the_same_limits() {
-    let failure = |predict: &str| match load(&guests::typed(predict), tight()).predict(&[]).unwrap_err() {
+    let failure = |predict: &str| match load(&guests::typed(predict), tight())
+        .predict(&[])
+        .unwrap_err()
+    {
         CallError::Failed(failure) => failure.to_string(),
         CallError::Refused(error) => panic!("{error:?}"),
     };
-    assert_eq!(failure(&format!("{SPIN} (unreachable)")), "the function did not finish within its deadline of 100ms");
+    assert_eq!(
+        failure(&format!("{SPIN} (unreachable)")),
+        "the function did not finish within its deadline of 100ms"
+    );
     assert_eq!(
         failure("(loop $again (drop (memory.grow (i32.const 1))) (br $again)) (unreachable)"),
         "the function asked for 1114112 bytes of memory; its limit is 1048576"
@@ -150,6 +194,12 @@ fn the_typed_door_has_the_same_limits() {
 fn after_a_failure_an_instance_takes_no_further_call() {
     let function = load(&guests::typed("(unreachable)"), Limits::default());
     let mut instance = function.instance().unwrap();
-    assert!(matches!(instance.predict(&[]), Err(CallError::Failed(Failure::Trap(_)))));
-    assert!(matches!(instance.predict(&[]), Err(CallError::Failed(Failure::Trap(_)))));
+    assert!(matches!(
+        instance.predict(&[]),
+        Err(CallError::Failed(Failure::Trap(_)))
+    ));
+    assert!(matches!(
+        instance.predict(&[]),
+        Err(CallError::Failed(Failure::Trap(_)))
+    ));
 }

@@ -5,7 +5,8 @@ use hyaline_runtime::{Function, LoadError, Policy};
 use crate::{engine, guests};
 
 fn refusal(component: &[u8]) -> LoadError {
-    Function::load(&engine(), "guest", component, Policy::default()).expect_err("the component is refused")
+    Function::load(&engine(), "guest", component, Policy::default())
+        .expect_err("the component is refused")
 }
 
 #[test]
@@ -65,7 +66,11 @@ fn a_cut_component_does_not_compile_and_says_why() {
 #[test]
 fn a_core_module_is_refused_with_the_remedy() {
     let module = wat::parse_str("(module)").unwrap();
-    assert!(refusal(&module).to_string().contains("is a core WebAssembly module, not a component"));
+    assert!(
+        refusal(&module)
+            .to_string()
+            .contains("is a core WebAssembly module, not a component")
+    );
 }
 
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

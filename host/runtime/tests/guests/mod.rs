@@ -18,7 +18,10 @@ const TYPED_WORLD: &str = "
 
 /// A component with an HTTP door whose handler is `handle`, in the frame of `http.wat`.
 pub fn http(handle: &str) -> Vec<u8> {
-    component(HTTP_WORLD, &include_str!("http.wat").replace("(;HANDLE;)", handle))
+    component(
+        HTTP_WORLD,
+        &include_str!("http.wat").replace("(;HANDLE;)", handle),
+    )
 }
 
 /// Answers 200 and `hello`.
@@ -26,25 +29,6 @@ pub fn hello() -> Vec<u8> {
     http(
         "(call $begin (local.get $out) (i32.const 200))
          (call $write (i32.const 1024) (i32.const 6))
-         (call $end)",
-    )
-}
-
-/// Answers with the headers it was given, one `name: value` a line.
-pub fn headers() -> Vec<u8> {
-    http(
-        "(call $entries (call $headers (local.get $request)) (i32.const 256))
-         (local.set $a (i32.load (i32.const 256)))
-         (local.set $b (i32.add (local.get $a) (i32.shl (i32.load (i32.const 260)) (i32.const 4))))
-         (call $begin (local.get $out) (i32.const 200))
-         (block $done (loop $next
-           (br_if $done (i32.eq (local.get $a) (local.get $b)))
-           (call $write (i32.load (local.get $a)) (i32.load offset=4 (local.get $a)))
-           (call $write (i32.const 1040) (i32.const 2))
-           (call $write (i32.load offset=8 (local.get $a)) (i32.load offset=12 (local.get $a)))
-           (call $write (i32.const 1044) (i32.const 1))
-           (local.set $a (i32.add (local.get $a) (i32.const 16)))
-           (br $next)))
          (call $end)",
     )
 }
@@ -63,17 +47,27 @@ pub fn echo() -> Vec<u8> {
 
 /// A component with a typed door whose `predict` is `predict`, in the frame of `typed.wat`.
 pub fn typed(predict: &str) -> Vec<u8> {
-    component(TYPED_WORLD, &include_str!("typed.wat").replace("(;PREDICT;)", predict))
+    component(
+        TYPED_WORLD,
+        &include_str!("typed.wat").replace("(;PREDICT;)", predict),
+    )
 }
 
 /// The component that the core module `wat` becomes in the world `guest` of `wit`.
 pub fn component(wit: &str, wat: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).expect("the repository's WIT resolves");
-    let package = resolve.push_str("guest.wit", wit).expect("the guest's WIT resolves");
-    let world = resolve.select_world(&[package], Some("guest")).expect("the world is called guest");
+    resolve
+        .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
+        .expect("the repository's WIT resolves");
+    let package = resolve
+        .push_str("guest.wit", wit)
+        .expect("the guest's WIT resolves");
+    let world = resolve
+        .select_world(&[package], Some("guest"))
+        .expect("the world is called guest");
     let mut module = wat::parse_str(wat).expect("the guest's WAT parses");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata embeds");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .expect("metadata embeds");
     let mut encoder = ComponentEncoder::default();
     encoder.module(&module).expect("the module fits its world");
     encoder.encode().expect("the component encodes")

@@ -14,6 +14,25 @@ use crate::guests;
 
 const SPIN: &str = "(loop $forever (br $forever))";
 
+/// Answers with the headers it was given, one `name: value` a line.
+fn headers() -> Vec<u8> {
+    guests::http(
+        "(call $entries (call $headers (local.get $request)) (i32.const 256))
+         (local.set $a (i32.load (i32.const 256)))
+         (local.set $b (i32.add (local.get $a) (i32.shl (i32.load (i32.const 260)) (i32.const 4))))
+         (call $begin (local.get $out) (i32.const 200))
+         (block $done (loop $next
+           (br_if $done (i32.eq (local.get $a) (local.get $b)))
+           (call $write (i32.load (local.get $a)) (i32.load offset=4 (local.get $a)))
+           (call $write (i32.const 1040) (i32.const 2))
+           (call $write (i32.load offset=8 (local.get $a)) (i32.load offset=12 (local.get $a)))
+           (call $write (i32.const 1044) (i32.const 1))
+           (local.set $a (i32.add (local.get $a) (i32.const 16)))
+           (br $next)))
+         (call $end)",
+    )
+}
+
 /// A server with these guests, each at `/<name>/...`.
 struct Running {
     address: SocketAddr,
@@ -25,7 +44,8 @@ struct Running {
 impl Running {
     async fn start(guests: &[(&str, Vec<u8>)], config: Config) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let mut manifest = String::from("spin_manifest_version = 2\n[application]\nname = \"test\"\n");
+        let mut manifest =
+            String::from("spin_manifest_version = 2\n[application]\nname = \"test\"\n");
         for (name, component) in guests {
             std::fs::write(files.path().join(format!("{name}.wasm")), component).unwrap();
             manifest.push_str(&format!(
@@ -35,14 +55,28 @@ impl Running {
         let path = files.path().join("spin.toml");
         std::fs::write(&path, manifest).unwrap();
         let application = Application::from_manifest(&path).unwrap();
-        let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..config };
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..config
+        };
         let server = Server::bind(config, &application).await.unwrap();
-        let address = server.startup().base_url.strip_prefix("http://").unwrap().parse().unwrap();
+        let address = server
+            .startup()
+            .base_url
+            .strip_prefix("http://")
+            .unwrap()
+            .parse()
+            .unwrap();
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.serve(async {
             let _ = stopped.await;
         }));
-        Running { address, stop: Some(stop), served, _files: files }
+        Running {
+            address,
+            stop: Some(stop),
+            served,
+            _files: files,
+        }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -60,7 +94,10 @@ impl Running {
     }
 
     async fn get(&self, path: &str) -> String {
-        self.raw(&format!("GET {path} HTTP/1.1\r\nHost: models.test\r\nConnection: close\r\n\r\n")).await
+        self.raw(&format!(
+            "GET {path} HTTP/1.1\r\nHost: models.test\r\nConnection: close\r\n\r\n"
+        ))
+        .await
     }
 
     async fn post(&self, path: &str, body: &str) -> String {
@@ -73,13 +110,22 @@ impl Running {
 }
 
 fn small() -> Config {
-    Config { concurrency: 4, ..Config::default() }
+    Config {
+        concurrency: 4,
+        ..Config::default()
+    }
 }
 
 #[track_caller]
 fn assert_refused(answer: &str, status: &str, error: &str) {
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
-    assert!(answer.contains("content-type: application/json"), "{answer}");
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status}")),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("content-type: application/json"),
+        "{answer}"
+    );
     let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
     let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
     assert_eq!(body["error"], error);
@@ -87,12 +133,21 @@ fn assert_refused(answer: &str, status: &str, error: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_answer_under_their_routes() {
-    let server = Running::start(&[("hello", guests::hello()), ("echo", guests::echo())], small()).await;
+    let server = Running::start(
+        &[("hello", guests::hello()), ("echo", guests::echo())],
+        small(),
+    )
+    .await;
     let answer = server.get("/hello/anything").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("content-length: 6\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nhello\n"), "{answer}");
-    assert!(server.post("/echo", "a row").await.ends_with("\r\n\r\na row"));
+    assert!(
+        server
+            .post("/echo", "a row")
+            .await
+            .ends_with("\r\n\r\na row")
+    );
     let chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
     assert!(server.raw(chunked).await.ends_with("\r\n\r\nabcde"));
     assert_refused(
@@ -100,12 +155,17 @@ async fn functions_answer_under_their_routes() {
         "404 Not Found",
         "no function is served at `/nowhere`; the routes are: /hello/..., /echo/...",
     );
-    assert!(server.get("/.well-known/spin/health").await.ends_with("\r\n\r\nOK"));
+    assert!(
+        server
+            .get("/.well-known/spin/health")
+            .await
+            .ends_with("\r\n\r\nOK")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_is_told_what_spin_would_tell_it_and_clients_cannot_forge_it() {
-    let server = Running::start(&[("headers", guests::headers())], small()).await;
+    let server = Running::start(&[("headers", headers())], small()).await;
     let request = "GET /headers/a/b?x=1 HTTP/1.1\r\nHost: models.test:80\r\nConnection: close\r\nspin-path-info: /forged\r\n\
                    Spin-Client-Addr: 6.6.6.6:6\r\nspin-anything: forged\r\nx-own: kept\r\n\r\n";
     let answer = server.raw(request).await;
@@ -121,17 +181,32 @@ async fn a_function_is_told_what_spin_would_tell_it_and_clients_cannot_forge_it(
     ] {
         assert!(lines.contains(&expected), "{expected} in {lines:?}");
     }
-    assert!(lines.iter().any(|line| line.starts_with("spin-client-addr: 127.0.0.1:")), "{lines:?}");
-    assert!(!answer.contains("forged") && !answer.contains("6.6.6.6"), "{answer}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("spin-client-addr: 127.0.0.1:")),
+        "{lines:?}"
+    );
+    assert!(
+        !answer.contains("forged") && !answer.contains("6.6.6.6"),
+        "{answer}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn misbehaving_functions_get_their_status_and_their_neighbours_go_on() {
-    let limits = Limits { deadline: Duration::from_millis(200), memory: 1 << 20, ..Limits::default() };
+    let limits = Limits {
+        deadline: Duration::from_millis(200),
+        memory: 1 << 20,
+        ..Limits::default()
+    };
     let guests = [
         ("trap", guests::http("(unreachable)")),
         ("spin", guests::http(SPIN)),
-        ("grow", guests::http("(loop $again (drop (memory.grow (i32.const 1))) (br $again))")),
+        (
+            "grow",
+            guests::http("(loop $again (drop (memory.grow (i32.const 1))) (br $again))"),
+        ),
         ("silent", guests::http("")),
         ("hello", guests::hello()),
     ];
@@ -141,37 +216,65 @@ async fn misbehaving_functions_get_their_status_and_their_neighbours_go_on() {
         "500",
         "the function crashed: wasm `unreachable` instruction executed in `handle`",
     );
-    assert_refused(&server.get("/silent").await, "500", "the function returned without setting a response");
-    assert_refused(&server.get("/spin").await, "504", "the function did not finish within its deadline of 200ms");
+    assert_refused(
+        &server.get("/silent").await,
+        "500",
+        "the function returned without setting a response",
+    );
+    assert_refused(
+        &server.get("/spin").await,
+        "504",
+        "the function did not finish within its deadline of 200ms",
+    );
     assert_refused(
         &server.get("/grow").await,
         "507",
         "the function asked for 1114112 bytes of memory; its limit is 1048576",
     );
     // More spinning functions than there are threads: the others still get their turns.
-    let (_, _, _, answer) =
-        tokio::join!(server.get("/spin"), server.get("/spin"), server.get("/spin"), server.get("/hello"));
+    let (_, _, _, answer) = tokio::join!(
+        server.get("/spin"),
+        server.get("/spin"),
+        server.get("/spin"),
+        server.get("/hello")
+    );
     assert!(answer.ends_with("hello\n"), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_sends_is_bounded() {
-    let config = Config { body_limit: 1000, body_wait: Duration::from_millis(200), ..small() };
+    let config = Config {
+        body_limit: 1000,
+        body_wait: Duration::from_millis(200),
+        ..small()
+    };
     let server = Running::start(&[("echo", guests::echo())], config).await;
     let too_long = "the request body is longer than 1000 bytes, the limit of this server; send fewer rows at a time";
-    assert_refused(&server.post("/echo", &"x".repeat(1001)).await, "413", too_long);
+    assert_refused(
+        &server.post("/echo", &"x".repeat(1001)).await,
+        "413",
+        too_long,
+    );
     let chunk = format!("258\r\n{}\r\n", "x".repeat(600));
     let chunked = format!(
         "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"
     );
     assert_refused(&server.raw(&chunked).await, "413", too_long);
-    assert!(server.post("/echo", &"x".repeat(1000)).await.ends_with(&"x".repeat(1000)));
+    assert!(
+        server
+            .post("/echo", &"x".repeat(1000))
+            .await
+            .ends_with(&"x".repeat(1000))
+    );
     assert_refused(
         &server.raw("POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\nabc").await,
         "408",
         "the request body did not arrive within 0.2 seconds",
     );
-    let head = format!("GET /echo HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "x".repeat(100 << 10));
+    let head = format!(
+        "GET /echo HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n",
+        "x".repeat(100 << 10)
+    );
     assert!(server.raw(&head).await.starts_with("HTTP/1.1 431"));
 }
 
@@ -180,55 +283,116 @@ async fn malformed_requests_are_refused() {
     let server = Running::start(&[("hello", guests::hello())], small()).await;
     let close = "Connection: close\r\n\r\n";
     let check = async |request: &str, status: &str, error: &str| {
-        assert_refused(&server.raw(&format!("{request}{close}")).await, status, error);
+        assert_refused(
+            &server.raw(&format!("{request}{close}")).await,
+            status,
+            error,
+        );
     };
-    check("GET /hello HTTP/1.1\r\n", "400", "the request names no host; send a `Host` header").await;
-    check("GET /hello HTTP/1.1\r\nHost: a b\r\n", "400", "the `Host` header is not a host name").await;
+    check(
+        "GET /hello HTTP/1.1\r\n",
+        "400",
+        "the request names no host; send a `Host` header",
+    )
+    .await;
+    check(
+        "GET /hello HTTP/1.1\r\nHost: a b\r\n",
+        "400",
+        "the `Host` header is not a host name",
+    )
+    .await;
     check(
         "GET http://a/hello HTTP/1.1\r\nHost: b\r\n",
         "400",
         "the request names one host in its URL and another in its `Host` header",
     )
     .await;
-    check("OPTIONS * HTTP/1.1\r\nHost: a\r\n", "400", "`*` is not a path: it does not start with `/`").await;
-    check("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n", "405", "this server is not a proxy: CONNECT is not served").await;
-    assert!(server.raw("nonsense\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    check(
+        "OPTIONS * HTTP/1.1\r\nHost: a\r\n",
+        "400",
+        "`*` is not a path: it does not start with `/`",
+    )
+    .await;
+    check(
+        "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n",
+        "405",
+        "this server is not a proxy: CONNECT is not served",
+    )
+    .await;
+    assert!(
+        server
+            .raw("nonsense\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 400")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_places_are_taken_clients_are_told_to_come_back() {
-    let limits = Limits { deadline: Duration::from_secs(2), ..Limits::default() };
-    let config = Config { concurrency: 1, queue: 0, limits, ..Config::default() };
-    let server = Running::start(&[("spin", guests::http(SPIN)), ("hello", guests::hello())], config).await;
+    let limits = Limits {
+        deadline: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let config = Config {
+        concurrency: 1,
+        queue: 0,
+        limits,
+        ..Config::default()
+    };
+    let server = Running::start(
+        &[("spin", guests::http(SPIN)), ("hello", guests::hello())],
+        config,
+    )
+    .await;
     let (_, busy) = tokio::join!(server.get("/spin"), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         server.get("/hello").await
     });
-    assert_refused(&busy, "503", "all 1 places of this server are taken; try again in a second");
+    assert_refused(
+        &busy,
+        "503",
+        "all 1 places of this server are taken; try again in a second",
+    );
     assert!(busy.contains("retry-after: 1\r\n"), "{busy}");
     assert!(server.get("/hello").await.ends_with("hello\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_in_flight_are_answered_before_the_server_stops() {
-    let limits = Limits { deadline: Duration::from_millis(500), ..Limits::default() };
-    let mut server = Running::start(&[("spin", guests::http(SPIN))], Config { limits, ..small() }).await;
+    let limits = Limits {
+        deadline: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let mut server = Running::start(
+        &[("spin", guests::http(SPIN))],
+        Config { limits, ..small() },
+    )
+    .await;
     let stop = server.stop.take().unwrap();
     let (answer, ()) = tokio::join!(server.get("/spin"), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         stop.send(()).unwrap();
     });
     assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
-    assert!(TcpStream::connect(server.address).await.is_err(), "no new connection is taken");
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "no new connection is taken"
+    );
     assert_eq!(server.served.await.unwrap(), Drained::Completely);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_is_bounded() {
-    let config = Config { drain: Duration::from_millis(200), ..small() };
+    let config = Config {
+        drain: Duration::from_millis(200),
+        ..small()
+    };
     let mut server = Running::start(&[("spin", guests::http(SPIN))], config).await;
     let mut stream = server.connect().await;
-    stream.write_all(b"GET /spin HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET /spin HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let stopped = Instant::now();
     server.stop.take().unwrap().send(()).unwrap();
@@ -240,27 +404,48 @@ async fn draining_is_bounded() {
 async fn what_cannot_be_served_is_refused_at_the_start() {
     let files = tempfile::tempdir().unwrap();
     let bind = async |name: &str| {
-        let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..small() };
-        Server::bind(config, &Application::single(files.path().join(name))).await.err().unwrap()
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            ..small()
+        };
+        Server::bind(config, &Application::single(files.path().join(name)))
+            .await
+            .err()
+            .unwrap()
     };
     let path: PathBuf = files.path().join("gone.wasm");
     assert_eq!(
         bind("gone.wasm").await.to_string(),
-        format!("component `gone`: cannot read `{}`; make it with `hyaline pack`", path.display())
+        format!(
+            "component `gone`: cannot read `{}`; make it with `hyaline pack`",
+            path.display()
+        )
     );
     std::fs::write(files.path().join("text.wasm"), "not wasm").unwrap();
     assert!(matches!(bind("text.wasm").await, BindError::Load { .. }));
-    std::fs::write(files.path().join("typed.wasm"), guests::typed("(unreachable)")).unwrap();
-    assert!(matches!(bind("typed.wasm").await, BindError::NoHttpDoor { .. }));
+    std::fs::write(
+        files.path().join("typed.wasm"),
+        guests::typed("(unreachable)"),
+    )
+    .unwrap();
+    assert!(matches!(
+        bind("typed.wasm").await,
+        BindError::NoHttpDoor { .. }
+    ));
 }
 
 #[tokio::test]
 async fn a_port_in_use_is_an_error_with_the_remedy() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
-    let error = Server::bind(Config { listen, ..small() }, &Application::single("x.wasm")).await.err().unwrap();
+    let error = Server::bind(Config { listen, ..small() }, &Application::single("x.wasm"))
+        .await
+        .err()
+        .unwrap();
     assert_eq!(
         error.to_string(),
-        format!("cannot listen on {listen}: the port is in use; choose another with `--listen`, or port 0 for any free one")
+        format!(
+            "cannot listen on {listen}: the port is in use; choose another with `--listen`, or port 0 for any free one"
+        )
     );
 }
