@@ -1,2 +1,87 @@
-//! The `hyaline` command.
-fn main() {}
+//! The `hyaline` command: pack a trained model into a function, look into it, ask it, serve it.
+//!
+//! Data goes to standard output; progress, notes and errors go to standard error. Exit codes: 0 done, 1 refused or
+//! failed, 2 wrong usage.
+
+#![forbid(unsafe_code)]
+
+mod answers;
+mod ask;
+mod chart;
+mod inspect;
+mod pack;
+mod progress;
+mod rows;
+mod serve;
+mod table;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A trained model and its explainer as one WebAssembly component: a function.
+#[derive(Parser)]
+#[command(name = "hyaline", version)]
+struct Hyaline {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a function of a model: import, load, snapshot, prove, stamp
+    Pack(pack::Arguments),
+    /// Print what a function says of itself
+    Inspect(inspect::Arguments),
+    /// Ask a function its golden rows again and compare to the bit
+    Verify(verify::Arguments),
+    /// Predict rows with a function
+    Predict(ask::Predict),
+    /// Explain the predictions of a function
+    Explain(ask::Explain),
+    /// Serve the functions of a spin.toml
+    Up(serve::Up),
+    /// Serve one function
+    Serve(serve::Serve),
+}
+
+fn main() -> ExitCode {
+    let done = match Hyaline::parse().command {
+        Command::Pack(arguments) => pack::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Predict(arguments) => ask::predict(&arguments),
+        Command::Explain(arguments) => ask::explain(&arguments),
+        Command::Up(arguments) => serve::up(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of the data has gone away, as in `hyaline predict … | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !said.contains(&text) {
+            eprintln!("  because: {}", text.trim_end().replace('\n', "\n    "));
+        }
+        said = text;
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -185,10 +185,14 @@ pub(crate) fn row<'a>(model: &Model, batch: &Batch, row: usize, text: impl Fn(us
 #[derive(Debug, thiserror::Error)]
 #[error("row {row}, feature `{feature}`: {value} is no {kind}")]
 pub struct RowError {
-    feature: String,
-    row: usize,
-    value: String,
-    kind: String,
+    /// Name of the feature.
+    pub feature: String,
+    /// Position of the row, counted from 1.
+    pub row: usize,
+    /// The value seen.
+    pub value: String,
+    /// Kind of the feature.
+    pub kind: String,
 }
 
 /// The values of one feature, one per row: what a `column` of the typed door holds.
@@ -209,7 +213,7 @@ pub fn columns(features: &[FeatureCard], rows: &[Row]) -> Result<Vec<Cells>, Row
         let cells = rows.iter().enumerate().map(|(index, row)| (index, row.get(&feature.name).unwrap_or(&Value::Null)));
         let refused = |(row, value): (usize, &Value)| RowError {
             feature: feature.name.clone(),
-            row,
+            row: row + 1,
             value: value.to_string(),
             kind: feature.kind.clone(),
         };

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Config, Engine, OptLevel, Store, StoreLimits, StoreLimitsBuilder};
 
 use crate::card::Cells;
 
@@ -96,6 +96,8 @@ impl Sandbox {
 fn config() -> Config {
     let mut config = Config::new();
     config.cranelift_nan_canonicalization(true).wasm_relaxed_simd(false);
+    // What runs here runs for milliseconds; compiling it is most of the time that packing takes.
+    config.cranelift_opt_level(OptLevel::None);
     config
 }
 
