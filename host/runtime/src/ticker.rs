@@ -73,6 +73,10 @@ impl Drop for Ticker {
 }
 
 impl Shared {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a clock waits for a while and for nothing else"
+    )]
     fn keep_time(&self, tick: impl Fn()) {
         let mut idle = 0;
         while !self.stopped.load(SeqCst) {
@@ -113,6 +117,10 @@ impl Shared {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a clock does in a while is what is tested"
+)]
 mod tests {
     use super::*;
 

@@ -139,7 +139,7 @@ pub enum BindError {
         /// The component.
         component: String,
     },
-    /// Two tasks of the server itself were lost.
+    /// The thread that loaded a component was lost.
     #[error("loading component `{component}` was interrupted")]
     Interrupted {
         /// The component.
