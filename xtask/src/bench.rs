@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::commands::{cargo, command, installed, output, root, run, target};
+use crate::commands::{cargo, command, output, root, run, target};
 use crate::functions::{self, Profile};
 use crate::setup;
 
@@ -25,7 +25,8 @@ pub fn run_parts(arguments: &[String]) -> Result<()> {
     run(bench.args(arguments))
 }
 
-/// A virtual environment with the rivals, made once with the newest Python here: some of them need 3.12.
+/// A virtual environment with the rivals, made once with `HYALINE_PYTHON` or the newest Python on the PATH: some of them
+/// need 3.12.
 fn rivals() -> Result<PathBuf> {
     let home = target().join("bench-python");
     let python = home.join("bin/python");
@@ -35,9 +36,13 @@ fn rivals() -> Result<PathBuf> {
     if std::fs::read(&stamp).is_ok_and(|present| present == wanted) {
         return Ok(python);
     }
-    let newest = ["python3.13", "python3.12", "python3"]
+    let chosen = std::env::var("HYALINE_PYTHON").ok();
+    let newest = ["python3.13", "python3.12", "python3"].into_iter();
+    let newest = chosen
+        .as_deref()
         .into_iter()
-        .find(|name| installed(name) && output(command(name).arg("--version")).is_ok())
+        .chain(newest)
+        .find(|name| output(command(name).arg("--version")).is_ok())
         .context("no Python is installed")?;
     run(command(newest).args(["-m", "venv"]).arg(&home))?;
     run(command(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements))?;

@@ -39,9 +39,8 @@ fn route<'f>(function: &'f Function, request: &Request<'_>) -> Result<Response<'
         method => return Err(Refusal::wrong_method(method, path, route.allow())),
     }
     match route {
-        Route::Page if accepts(request, "application/json") && !accepts(request, "text/html") => {
-            Ok(alive(function))
-        }
+        // A browser names HTML; a KServe V1 client asks the same path for life and names nothing.
+        Route::Page if !accepts(request, "text/html") => Ok(alive(function)),
         Route::Page => Ok(page::response()),
         Route::Health => Ok(alive(function)),
         Route::Card => Ok(Response::json(

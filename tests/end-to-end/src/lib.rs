@@ -105,7 +105,16 @@ impl Server {
 
     /// Asks for `path` below the server's address.
     pub fn get(&self, path: &str) -> Result<Answer> {
-        Answer::of(agent().get(format!("{}{path}", self.url)).call()?)
+        self.get_with(path, &[])
+    }
+
+    /// Asks for `path` with these headers.
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
+        let mut request = agent().get(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.call()?)
     }
 
     /// Posts `body` to `path` with these headers.

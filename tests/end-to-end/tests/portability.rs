@@ -9,6 +9,8 @@ fn conversation(server: &Server, name: &str, prefix: &str) -> Result<Vec<(String
     for path in ["/card", "/schema", "/openapi.json", "/healthz", "/", "/v2", "/v2/health/ready", "/v1/models", "/ping", "/nothing"] {
         answers.push((format!("GET {path}"), server.get(&format!("{prefix}{path}"))?));
     }
+    let html = [("accept", "text/html")];
+    answers.push(("GET / as a browser".to_owned(), server.get_with(&format!("{prefix}/"), &html)?));
     let json = [("content-type", "application/json")];
     for (index, golden) in golden(name)?.iter().take(6).enumerate() {
         let body = golden["row"].to_string();

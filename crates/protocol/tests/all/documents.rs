@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::functions::credit;
-use crate::{header, json, send, text};
+use crate::{header, json, send, send_with, text};
 
 #[test]
 fn the_card_is_passed_through() {
@@ -102,7 +102,7 @@ fn refers_only_to_itself(value: &Value, document: &Value) {
 #[test]
 fn the_page_brings_everything_along() {
     let function = credit();
-    let response = send(&function, "GET", "/", b"");
+    let response = send_with(&function, "GET", "/", &[("accept", "text/html")], b"");
     let page = text(&response);
     let policy = header(&response, "content-security-policy").expect("the page has a policy");
     assert!(

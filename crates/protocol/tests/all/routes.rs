@@ -57,20 +57,17 @@ fn the_page_is_a_folder() {
         (308, Some("credit/"))
     );
     for path in ["/", "/credit/"] {
-        let response = send(&function, "GET", path, b"");
+        let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+        let response = send_with(&function, "GET", path, &browser, b"");
         assert_eq!(
             (response.status, header(&response, "content-type")),
             (200, Some("text/html; charset=utf-8"))
         );
     }
-    let response = send_with(
-        &function,
-        "GET",
-        "/",
-        &[("accept", "application/json")],
-        b"",
-    );
-    assert_eq!(json(&response)["status"], "alive");
+    for accept in ["application/json", "*/*"] {
+        let response = send_with(&function, "GET", "/", &[("accept", accept)], b"");
+        assert_eq!(json(&response)["status"], "alive");
+    }
 }
 
 #[test]
