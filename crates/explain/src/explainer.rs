@@ -3,8 +3,9 @@
 use std::fmt;
 
 use hyaline_model::graph::{EvalError, Op};
-use hyaline_model::{Batch, Core, ExplainerSettings, Head, Link, Method, Model};
+use hyaline_model::{Batch, Core, ExplainerSettings, Method, Model};
 
+use crate::explained::{ExplainedMargin, answers, margin_is_answer, margin_is_probability};
 use crate::linear::LinearExplainer;
 use crate::trees::{TreeExplainError, TreeExplainer};
 use crate::{Explanations, OutputSpace, shapley_values};
@@ -131,7 +132,8 @@ impl Explainer {
     /// Explains every row of `batch`.
     ///
     /// Without a space, margins are explained where the method has them (they are the unit in which trees and linear
-    /// models add up), else probabilities or predicted values. A binary classifier has one output, its positive class.
+    /// models add up), else probabilities or predicted values; where a classifier's margins are its probabilities, the
+    /// space is called probability. A binary classifier has one output, its positive class.
     ///
     /// # Errors
     /// [`ExplainError::Unsupported`] naming what the model lacks for the method or space, and the remedy;
@@ -225,24 +227,26 @@ impl Explainer {
         self.finish_margin(model, batch, Method::Linear, space, explainer.base_values().to_vec(), attributions)
     }
 
-    /// Completes an explanation of the core's margins: predictions, sign of the positive class, residuals.
+    /// Completes an explanation of the core's margins: predictions, the positive class, residuals.
     fn finish_margin(
         &self,
         model: &Model,
         batch: &Batch,
         method: Method,
         space: Option<OutputSpace>,
-        mut base_values: Vec<f64>,
-        mut attributions: Vec<f64>,
+        base_values: Vec<f64>,
+        attributions: Vec<f64>,
     ) -> Result<Explanations, ExplainError> {
-        let mut predictions = model.predict(batch)?.margins;
-        if explains_first_class(model) {
-            // The core scores class 1; the recipe asks about class 0, whose log-odds are the negative.
-            for value in base_values.iter_mut().chain(&mut attributions).chain(&mut predictions) {
-                *value = -*value;
-            }
-        }
-        let space = if margin_is_answer(model) { space.unwrap_or(OutputSpace::Margin) } else { OutputSpace::Margin };
+        let explained = ExplainedMargin::of(model);
+        let outputs = base_values.len();
+        let base_values = explained.of_margins(base_values, outputs);
+        let attributions = explained.of_differences(attributions, outputs);
+        let predictions = explained.of_margins(model.predict(batch)?.margins, outputs);
+        let space = match space {
+            Some(space) if margin_is_answer(model) => space,
+            None if margin_is_probability(model) => OutputSpace::Probability,
+            _ => OutputSpace::Margin,
+        };
         Ok(complete(method, space, batch.rows(), model.schema().len(), base_values, attributions, predictions, 0))
     }
 
@@ -261,7 +265,7 @@ impl Explainer {
                 ));
             }
             Some(space) => space,
-            None if has_margin => OutputSpace::Margin,
+            None if has_margin && !margin_is_probability(model) => OutputSpace::Margin,
             None => OutputSpace::Probability,
         };
         let features = model.schema().len();
@@ -344,34 +348,4 @@ fn complete(
         residuals,
         evaluations,
     }
-}
-
-/// The explained numbers of every row, `[rows, outputs]`, and how many outputs there are.
-fn answers(model: &Model, batch: &Batch, space: OutputSpace) -> Result<(usize, Vec<f64>), EvalError> {
-    let predictions = model.predict(batch)?;
-    if space == OutputSpace::Margin {
-        let mut margins = predictions.margins;
-        if explains_first_class(model) {
-            margins.iter_mut().for_each(|margin| *margin = -*margin);
-        }
-        return Ok((predictions.margin_outputs, margins));
-    }
-    if model.labels().len() == 2 && predictions.outputs == 2 {
-        let positive = model.parts().positive as usize;
-        return Ok((1, predictions.values.iter().skip(positive).step_by(2).copied().collect()));
-    }
-    Ok((predictions.outputs, predictions.values))
-}
-
-/// Whether margin and answer are the same number.
-fn margin_is_answer(model: &Model) -> bool {
-    matches!(
-        (&model.parts().core, &model.parts().head),
-        (Core::Additive { link: Link::Identity, .. }, Head::Regression { .. })
-    )
-}
-
-/// Whether explanations speak about class 0 of a binary classifier whose one margin is that of class 1.
-fn explains_first_class(model: &Model) -> bool {
-    matches!(model.parts().core, Core::Additive { link: Link::Logistic, .. }) && model.parts().positive == 0
 }

@@ -25,7 +25,7 @@ pub struct Explanations {
     pub rows: usize,
     /// Raw features, in schema order.
     pub features: usize,
-    /// Outputs explained: 1 for a regressor's target or the positive class of a binary classifier in margin space.
+    /// Outputs explained: 1 for a regressor's target or the positive class of a binary classifier.
     pub outputs: usize,
     /// `[outputs]`: the answer when every feature is absent.
     pub base_values: Vec<f64>,

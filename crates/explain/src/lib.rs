@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod enumeration;
+mod explained;
 mod explainer;
 mod explanation;
 mod linear;

@@ -1,6 +1,9 @@
 //! Every model of `tests/fixtures/onnx` and `tests/fixtures/dense_ops` answers as ONNX Runtime does: labels equal, numbers
 //! within 1e-5.
 
+#[path = "support/explanations.rs"]
+mod explanations;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
