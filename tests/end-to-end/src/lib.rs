@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the packed functions, servers that stop with the test, a plain HTTP client.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -71,7 +72,9 @@ impl Server {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = Command::new(Path::new(&variable("HYALINE_NODE_MODULES")).join(".bin/jco"));
         command.arg("serve").arg(component).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().context("start jco")?;
+        // jco starts a second process; both are in this group.
+        command.process_group(0);
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("start jco")?;
         let server = Server { process, output: None, url: format!("http://127.0.0.1:{port}") };
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -134,7 +137,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // It may have ended by itself; either way it and its group are gone afterwards.
+        let group = format!("-{}", self.process.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

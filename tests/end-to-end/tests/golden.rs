@@ -27,7 +27,7 @@ fn every_golden_row_is_answered_as_the_reference_libraries_do() -> Result<()> {
 fn check(place: &str, card: &Value, golden: &Value, answer: &Value) -> Result<()> {
     let prediction = &answer["predictions"][0];
     let labels: Vec<String> = card["labels"].as_array().into_iter().flatten().map(text).collect();
-    if labels.is_empty() {
+    if golden["label"].is_null() {
         assert_close(&format!("{place}: value"), &numbers(&prediction["value"]), &numbers(&golden["values"]), TOLERANCE);
     } else {
         assert_eq!(text(&prediction["label"]), text(&golden["label"]), "{place}: label");
