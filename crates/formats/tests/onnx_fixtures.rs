@@ -3,6 +3,8 @@
 
 #[path = "support/explanations.rs"]
 mod explanations;
+#[path = "support/links.rs"]
+mod links;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -221,6 +223,26 @@ fn finds_the_additive_core_and_its_link() {
         ("gradient_boosting_multi", Some(Link::Softmax)),
         ("lightgbm_split", Some(Link::Identity)),
         ("linear_regression", Some(Link::Identity)),
+        ("linear_regression_double", Some(Link::Identity)),
+        ("logistic_double", Some(Link::Logistic)),
+        ("sgd_classifier_log_loss_binary", Some(Link::Logistic)),
+        ("sgd_classifier_hinge_binary", Some(Link::Identity)),
+        ("sgd_classifier_hinge_multi", Some(Link::Identity)),
+        ("sgd_one_class_svm", Some(Link::Identity)),
+        ("linear_svc_multi", Some(Link::Identity)),
+        ("lda", Some(Link::Softmax)),
+        ("multinomial_nb", Some(Link::Softmax)),
+        ("complement_nb", Some(Link::Softmax)),
+        ("bernoulli_nb", Some(Link::Softmax)),
+        ("poisson_regressor", Some(Link::Exponential)),
+        ("gamma_regressor", Some(Link::Exponential)),
+        ("tweedie_regressor", Some(Link::Exponential)),
+        ("pls_regression", Some(Link::Identity)),
+        ("mlp_identity_multi", Some(Link::Softmax)),
+        ("lightgbm_poisson", Some(Link::Exponential)),
+        ("xgboost_poisson", Some(Link::Exponential)),
+        ("xgboost_gamma", Some(Link::Exponential)),
+        ("xgboost_tweedie", Some(Link::Exponential)),
         ("logistic_multinomial", Some(Link::Softmax)),
         ("random_forest_multi", Some(Link::Identity)),
         ("bagging_regressor", Some(Link::Identity)),

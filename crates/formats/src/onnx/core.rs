@@ -4,13 +4,15 @@ use hyaline_model::graph::ml::LabelEncoder;
 use hyaline_model::graph::{Dependence, Graph, Op, ValueId, dependences};
 use hyaline_model::trees::Aggregate;
 use hyaline_model::{
-    Batch, Column, Core, Data, Feature, FeatureKind, Head, Link, Missing, Schema, Symbol, Symbols, Tensor, Unseen,
+    Batch, Column, Core, Data, ElementType, Feature, FeatureKind, Head, Link, Missing, Schema, Symbol, Symbols, Tensor, Unseen,
 };
 
 use super::builder::Builder;
 use super::head::Answer;
 use super::inputs::Inputs;
-use super::merge;
+use super::link::link;
+use super::rewrite::Rewritten;
+use super::{affine, exponential, merge};
 use crate::{ImportError, Imported};
 
 /// Rows of the example batch.
@@ -48,23 +50,7 @@ pub(super) fn finish(
         feature.missing = missing;
     }
     let schema = self::schema(&features)?;
-    let mut found = core(&probe, &schema, &answer);
-    let merged = if found.is_err() { merge::merge(&graph, &ids) } else { None };
-    let (mut graph, mut ids) = (graph.clone(), ids.clone());
-    if let Some(merged) = merged {
-        let probe = Probe { graph: &merged.graph, wanted: &merged.wanted, ..probe };
-        let again = core(&probe, &schema, &answer);
-        if again.is_ok() && probe.answers_as(&graph, &ids, &schema) {
-            found = again;
-            notes.push(format!("{} tree ensembles whose answers are added up became one", merged.estimators));
-            (graph, ids) = (merged.graph, merged.wanted);
-        }
-    }
-    let (core, reason) = match found {
-        Ok(core) => (core, None),
-        Err(reason) => (Core::Opaque, Some(reason)),
-    };
-    notes.extend(reason.map(|reason| format!("no exact explanation per feature in closed form: {reason}")));
+    let (Rewritten { graph, wanted: ids }, core) = explainable(&probe, &schema, &answer, &mut notes);
     let probe = Probe { graph: &graph, symbols: &symbols, codes: &codes, wanted: &ids };
     if let Core::Additive { node, .. } = &core
         && let Op::Trees(trees) = &graph.parts().nodes[*node as usize].op
@@ -178,13 +164,17 @@ impl Probe<'_> {
         examples(schema, self.symbols, self.codes, rows, seed)
     }
 
-    /// Whether many examples get the labels of another graph, and its numbers within a rounding.
+    /// Whether many examples get the labels of another graph, and its numbers within a rounding of its largest.
     fn answers_as(&self, other: &Graph, wanted: &[ValueId], schema: &Schema) -> bool {
         let batch = self.examples(schema, 64, 3);
         let (Ok(own), Ok(others)) = (self.graph.run(&batch, self.wanted), other.run(&batch, wanted)) else { return false };
-        own.iter().zip(&others).all(|(own, other)| match (numbers(own), numbers(other)) {
-            (Some(a), Some(b)) => {
-                own.shape() == other.shape() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-6 * (1.0 + b.abs()))
+        own.iter().zip(&others).all(|(own, other)| match (own.element_type(), numbers(own), numbers(other)) {
+            (ElementType::F32 | ElementType::F64, Some(a), Some(b)) => {
+                // Sums in f32 err by their terms, which are as large as the sums that do not cancel.
+                let tolerance = 1e-6 * (1.0 + b.iter().fold(0.0, |largest: f64, b| largest.max(b.abs())));
+                own.shape() == other.shape()
+                    && tolerance.is_finite()
+                    && a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= tolerance)
             }
             _ => own == other,
         })
@@ -274,6 +264,44 @@ fn finite(tensor: &Tensor) -> bool {
     numbers(tensor).is_none_or(|numbers| numbers.iter().all(|x| x.is_finite()))
 }
 
+/// The graph in a form that has an additive core, where there is one; else as it is.
+fn explainable(probe: &Probe<'_>, schema: &Schema, answer: &Answer, notes: &mut Vec<String>) -> (Rewritten, Core) {
+    let (graph, wanted) = (probe.graph, probe.wanted);
+    let found = core(probe, schema, answer);
+    // The core of another form that answers alike, with a link that is known.
+    let core_of = |other: &Rewritten| {
+        let other = Probe { graph: &other.graph, wanted: &other.wanted, ..*probe };
+        let core = core(&other, schema, answer).ok().filter(|_| other.answers_as(graph, wanted, schema))?;
+        let known = !matches!(core, Core::Additive { link: Link::Other, .. });
+        Some((core, known))
+    };
+    let unchanged = || Rewritten { graph: graph.clone(), wanted: wanted.to_vec() };
+    match &found {
+        Ok(Core::Additive { node, link: Link::Other, .. }) if matches!(answer, Answer::Regression { .. }) => {
+            let other = exponential::rescaled(graph, *node as usize, wanted);
+            if let Some((other, (core, true))) = other.and_then(|other| core_of(&other).map(|core| (other, core))) {
+                return (other, core);
+            }
+        }
+        Ok(_) => {}
+        Err(reason) => {
+            if let Some((other, estimators)) = merge::merge(graph, wanted)
+                && let Some((core, _)) = core_of(&other)
+            {
+                notes.push(format!("{estimators} tree ensembles whose answers are added up became one"));
+                return (other, core);
+            }
+            for other in affine::linear_forms(graph, wanted) {
+                if let Some((core, true)) = core_of(&other) {
+                    return (other, core);
+                }
+            }
+            notes.push(format!("no exact explanation per feature in closed form: {reason}"));
+        }
+    }
+    (unchanged(), found.unwrap_or(Core::Opaque))
+}
+
 /// The estimator whose margins alone make the scores and whose columns come from one feature each.
 ///
 /// # Errors
@@ -321,53 +349,4 @@ fn core(probe: &Probe<'_>, schema: &Schema, answer: &Answer) -> Result<Core, Str
     // A constant column adds nothing to any explanation; whose it is does not matter.
     let column_feature = columns.iter().map(|features| features.first().copied().unwrap_or(0)).collect();
     Ok(Core::Additive { node: node as u32, column_feature, link })
-}
-
-/// How `outputs` margins become the scores, found by trying out many; `None` when the scores need other values, too.
-fn link(graph: &Graph, margins: ValueId, outputs: usize, scores: ValueId, answer: &Answer) -> Option<Link> {
-    const ROWS: usize = 64;
-    // A spread of magnitudes and signs, from a multiplicative generator.
-    let mut state = 0x9E37_79B9u32;
-    let tried: Vec<f64> = (0..ROWS * outputs)
-        .map(|index| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let unit = f64::from(state >> 8) / f64::from(1u32 << 24) * 2.0 - 1.0;
-            unit * [0.1, 1.0, 4.0, 12.0][index / outputs % 4]
-        })
-        .collect();
-    let given = Tensor::new(vec![ROWS, outputs], Data::F64(tried.clone()))?;
-    let made = graph.run_from(&[(margins, given)], &[scores]).ok()?;
-    let scores = numbers(&made[0])?;
-    let columns = scores.len() / ROWS;
-    if scores.len() != columns * ROWS || columns == 0 {
-        return Some(Link::Other);
-    }
-    let rows = || tried.chunks_exact(outputs).zip(scores.chunks_exact(columns));
-    let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * (1.0 + b.abs());
-    let all = |expected: &dyn Fn(&[f64]) -> Vec<f64>| {
-        rows().all(|(margins, scores)| {
-            let expected = expected(margins);
-            // Of a single margin the last score is the positive class's.
-            let scores = &scores[columns.saturating_sub(expected.len())..];
-            scores.len() == expected.len() && scores.iter().zip(&expected).all(|(&a, &b)| close(a, b))
-        })
-    };
-    let classes = matches!(answer, Answer::Classification { .. });
-    let logistic = |m: f64| 1.0 / (1.0 + libm::exp(-m));
-    let softmax = |margins: &[f64]| {
-        let exponentials: Vec<f64> = margins.iter().map(|&m| libm::exp(m)).collect();
-        let sum: f64 = exponentials.iter().sum();
-        exponentials.into_iter().map(|x| x / sum).collect()
-    };
-    Some(if (outputs == columns || outputs == 1) && all(&|margins| margins.to_vec()) {
-        Link::Identity
-    } else if classes && outputs == 1 && columns <= 2 && all(&|margins| vec![logistic(margins[0])]) {
-        Link::Logistic
-    } else if classes && outputs == columns && all(&softmax) {
-        Link::Softmax
-    } else if !classes && outputs == columns && all(&|margins| margins.iter().map(|&m| libm::exp(m)).collect()) {
-        Link::Exponential
-    } else {
-        Link::Other
-    })
 }

@@ -1,25 +1,17 @@
 //! One tree ensemble in place of several whose answers are added up (bagging, voting, an ensemble split into parts).
 
-use hyaline_model::graph::dense::{Cast, Squeeze};
-use hyaline_model::graph::{Graph, GraphNode, GraphParts, Op, ValueId};
+use hyaline_model::graph::{Graph, GraphNode, Op, ValueId};
 use hyaline_model::trees::{Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight};
 use hyaline_model::{Data, ElementType, Tensor};
 
 use super::core::numbers;
+use super::rewrite::{self, Place, Rewritten};
 
 /// Rows that check what the others suggest.
 const CHECKS: usize = 8;
 
 /// Most margins of all estimators together.
 const MAX_MARGINS: usize = 256;
-
-/// A graph with one ensemble, and where its answers are.
-pub(super) struct Merged {
-    pub(super) graph: Graph,
-    pub(super) wanted: Vec<ValueId>,
-    /// How many ensembles became one.
-    pub(super) estimators: usize,
-}
 
 /// An affine function of the margins of several estimators: `offset + Σ coefficients[margin] · margin`, per output.
 struct Affine {
@@ -31,8 +23,9 @@ struct Affine {
 }
 
 /// Looks for the last value that is an affine function of the margins of all tree ensembles and decides the first of
-/// `wanted` alone, and makes it of one ensemble. `None` where there is none, or the ensembles read different matrices.
-pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<Merged> {
+/// `wanted` alone, and makes it of one ensemble; comes back with the number of ensembles that were. `None` where there is
+/// no such value, or the ensembles read different matrices.
+pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<(Rewritten, usize)> {
     let nodes = &graph.parts().nodes;
     let mut estimators = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
@@ -51,21 +44,20 @@ pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<Merged> {
         return None;
     }
     let (probes, given) = probes(graph, &estimators, margins)?;
-    let (place, value, affine) = (0..nodes.len()).rev().find_map(|place| {
-        let value = graph.outputs_of(place).next().filter(|_| nodes[place].outputs == 1)?;
-        let made = graph.run_from(&given, &[value]).ok()?.pop()?;
+    let (place, affine) = (0..nodes.len()).rev().find_map(|node| {
+        let place = Place::of(graph, node)?;
+        let made = graph.run_from(&given, &[place.value]).ok()?.pop()?;
         let affine = affine(&probes, margins, &made)?;
-        graph.run_from(&[(value, made)], &wanted[..1]).ok()?;
-        Some((place, value, affine))
+        graph.run_from(&[(place.value, made)], &wanted[..1]).ok()?;
+        Some((place, affine))
     })?;
-    if estimators.iter().any(|&(index, _)| index >= place) {
+    if estimators.iter().any(|&(index, _)| index >= place.node) {
         return None;
     }
     let ensembles: Vec<&TreeEnsemble> = estimators.iter().map(|(_, trees)| *trees).collect();
     let ensemble = TreeEnsemble::new(add_up(&ensembles, &affine)).ok()?;
-    let (parts, wanted) = replace(graph.parts(), place, value, operand, ensemble, &affine, wanted);
-    let graph = Graph::new(parts).ok()?;
-    Some(Merged { graph, wanted, estimators: estimators.len() })
+    let rewritten = rewrite::replace(graph, place, stand_in(ensemble, operand, place, &affine), wanted)?;
+    Some((rewritten, estimators.len()))
 }
 
 type Given = Vec<(ValueId, Tensor)>;
@@ -176,75 +168,9 @@ fn add_up(ensembles: &[&TreeEnsemble], affine: &Affine) -> EnsembleParts {
     sum
 }
 
-/// The graph with `ensemble` behind node `place`, read instead of `value`, and without what nothing needs any more.
-fn replace(
-    parts: &GraphParts,
-    place: usize,
-    value: ValueId,
-    operand: Option<ValueId>,
-    ensemble: TreeEnsemble,
-    affine: &Affine,
-    wanted: &[ValueId],
-) -> (GraphParts, Vec<ValueId>) {
-    let mut inserted = vec![GraphNode { name: "trees".to_owned(), op: ensemble.into(), inputs: vec![operand], outputs: 1 }];
-    let mut append = |name: &str, op: Op| {
-        let operand = ValueId(value.0 + inserted.len() as u32);
-        inserted.push(GraphNode { name: name.to_owned(), op, inputs: vec![Some(operand)], outputs: 1 });
-    };
-    if affine.shape.len() == 1 {
-        append("answer", Squeeze { axes: Some(vec![1]) }.into());
-    }
-    append("precision", Cast { to: affine.element_type }.into());
-    let shift = inserted.len() as u32;
-    // Values up to `value` keep their place, `value` itself is read from the last of the inserted nodes.
-    let moved = |id: ValueId| if id.0 >= value.0 { ValueId(id.0 + shift) } else { id };
-    let mut nodes: Vec<GraphNode> = parts.nodes[..=place].to_vec();
-    nodes.extend(inserted);
-    for node in &parts.nodes[place + 1..] {
-        let inputs = node.inputs.iter().map(|input| input.map(moved)).collect();
-        nodes.push(GraphNode { inputs, ..node.clone() });
-    }
-    let wanted: Vec<ValueId> = wanted.iter().copied().map(moved).collect();
-    prune(GraphParts { inputs: parts.inputs.clone(), constants: parts.constants.clone(), nodes }, &wanted)
-}
-
-/// The graph without constants and nodes that `wanted` does not need, and the wanted values in it.
-fn prune(parts: GraphParts, wanted: &[ValueId]) -> (GraphParts, Vec<ValueId>) {
-    let inputs = parts.inputs.len();
-    let first_made = inputs + parts.constants.len();
-    let values = first_made + parts.nodes.iter().map(|node| node.outputs as usize).sum::<usize>();
-    let mut needed = vec![false; values];
-    wanted.iter().for_each(|id| needed[id.0 as usize] = true);
-    let mut end = values;
-    for node in parts.nodes.iter().rev() {
-        let outputs = end - node.outputs as usize..end;
-        end = outputs.start;
-        if needed[outputs.clone()].contains(&true) {
-            needed[outputs].fill(true);
-            node.inputs.iter().flatten().for_each(|id| needed[id.0 as usize] = true);
-        }
-    }
-    needed[..inputs].fill(true);
-    let mut next = 0;
-    let ids: Vec<u32> = needed
-        .iter()
-        .map(|&needed| {
-            let id = next;
-            next += u32::from(needed);
-            id
-        })
-        .collect();
-    let renumbered = |id: ValueId| ValueId(ids[id.0 as usize]);
-    let mut made = first_made;
-    let mut nodes = Vec::new();
-    for node in parts.nodes {
-        let first = made;
-        made += node.outputs as usize;
-        if node.outputs > 0 && needed[first] {
-            let inputs = node.inputs.iter().map(|input| input.map(renumbered)).collect();
-            nodes.push(GraphNode { inputs, ..node });
-        }
-    }
-    let constants = parts.constants.into_iter().zip(&needed[inputs..]).filter(|(_, needed)| **needed).map(|(c, _)| c).collect();
-    (GraphParts { inputs: parts.inputs, constants, nodes }, wanted.iter().copied().map(renumbered).collect())
+/// The ensemble reading `operand`, and what makes its margins look like the value they stand for.
+fn stand_in(ensemble: TreeEnsemble, operand: Option<ValueId>, place: Place, affine: &Affine) -> Vec<GraphNode> {
+    let mut nodes = vec![GraphNode { name: "trees".to_owned(), op: ensemble.into(), inputs: vec![operand], outputs: 1 }];
+    rewrite::finish(&mut nodes, place, affine.shape.len() == 1, affine.element_type);
+    nodes
 }

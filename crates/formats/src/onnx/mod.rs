@@ -4,17 +4,21 @@
 //! to the `lower` of its domain (`dense` for ai.onnx, `ml` and `trees` for ai.onnx.ml) that reads the attributes from
 //! the [`node::Node`] and pushes operators into the [`builder::Builder`], which checks types and folds constants.
 
+mod affine;
 mod builder;
 mod constants;
 mod core;
 mod dense;
+mod exponential;
 mod head;
 mod inputs;
+mod link;
 mod merge;
 mod ml;
 mod node;
 mod pairwise;
 mod proto;
+mod rewrite;
 mod texts;
 mod trees;
 
