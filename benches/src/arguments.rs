@@ -42,7 +42,11 @@ impl Arguments {
                 }
                 _ => bail!("`{word}` is no part; the parts are functions, cold, rows, http"),
             };
-            *slot = Some(PathBuf::from(words.next().with_context(|| format!("{word} needs a value"))?));
+            *slot = Some(PathBuf::from(
+                words
+                    .next()
+                    .with_context(|| format!("{word} needs a value"))?,
+            ));
         }
         Ok(Arguments {
             hyaline: hyaline.context("--hyaline is missing")?,

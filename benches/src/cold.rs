@@ -20,7 +20,10 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     for name in NAMES {
         let function = functions::load(arguments, name)?;
         let row = golden_row(arguments, name)?;
-        let options = Options { method: Method::Auto, space: None };
+        let options = Options {
+            method: Method::Auto,
+            space: None,
+        };
         function.predict(&row)?;
         function.explain(&row, options)?;
         let budget = Duration::from_secs(2);
@@ -34,18 +37,34 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
 
 /// The first golden row of a demonstration model, as columns in schema order.
 fn golden_row(arguments: &Arguments, name: &str) -> Result<Vec<Column>> {
-    let path = arguments.repository.join("models").join(name).join("golden.jsonl");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let path = arguments
+        .repository
+        .join("models")
+        .join(name)
+        .join("golden.jsonl");
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     let golden: Value = serde_json::from_str(text.lines().next().context("no golden row")?)?;
-    let row = golden["row"].as_object().context("a golden row is an object")?;
+    let row = golden["row"]
+        .as_object()
+        .context("a golden row is an object")?;
     let header = std::fs::read_to_string(path.with_file_name("reference.csv"))?;
-    let header = header.lines().next().context("the reference data has a header")?.to_owned();
+    let header = header
+        .lines()
+        .next()
+        .context("the reference data has a header")?
+        .to_owned();
     // The schema's order is the reference data's; the golden row may be sorted.
-    let names = header.split(',').map(|name| name.trim_matches('"')).filter(|name| row.contains_key(*name));
+    let names = header
+        .split(',')
+        .map(|name| name.trim_matches('"'))
+        .filter(|name| row.contains_key(*name));
     names
         .map(|name| match &row[name] {
             Value::String(text) => Ok(Column::Texts(vec![Some(text.clone())])),
-            Value::Number(number) => Ok(Column::Numbers(vec![number.as_f64().context("a number")?])),
+            Value::Number(number) => {
+                Ok(Column::Numbers(vec![number.as_f64().context("a number")?]))
+            }
             Value::Null => Ok(Column::Numbers(vec![f64::NAN])),
             other => Err(anyhow!("{name} is {other}")),
         })

@@ -14,7 +14,10 @@ pub const NAMES: [&str; 4] = ["credit", "breast-cancer", "diabetes", "wine"];
 
 /// Packs and compiles each function.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
-    report.section("Functions (goal: pack of credit ≤ 2 s)", &["function", "bytes", "pack", "compile", "load from cache"]);
+    report.section(
+        "Functions (goal: pack of credit ≤ 2 s)",
+        &["function", "bytes", "pack", "compile", "load from cache"],
+    );
     for name in NAMES {
         let component = arguments.functions.join(name).with_extension("wasm");
         let started = Instant::now();
@@ -26,14 +29,22 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
             .output()
             .with_context(|| format!("start {}", arguments.hyaline.display()))?;
         if !output.status.success() {
-            bail!("packing {name} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "packing {name} failed:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         let pack = started.elapsed();
-        let bytes = std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
-        let cache = std::env::temp_dir().join(format!("hyaline-bench-cache-{}", std::process::id()));
+        let bytes =
+            std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
+        let cache =
+            std::env::temp_dir().join(format!("hyaline-bench-cache-{}", std::process::id()));
         let mut seconds = [0.0; 2];
         for seconds in &mut seconds {
-            let engine = Engine::new(EngineConfig { cache: Some(cache.clone()), ..EngineConfig::default() })?;
+            let engine = Engine::new(EngineConfig {
+                cache: Some(cache.clone()),
+                ..EngineConfig::default()
+            })?;
             let started = Instant::now();
             Function::load(&engine, name, &bytes, Policy::default())?;
             *seconds = started.elapsed().as_secs_f64();
@@ -53,7 +64,11 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
 /// Loads a packed demonstration function without a cache.
 pub fn load(arguments: &Arguments, name: &str) -> Result<Function> {
     let component = arguments.functions.join(name).with_extension("wasm");
-    let bytes = std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
-    let engine = Engine::new(EngineConfig { cache: None, ..EngineConfig::default() })?;
+    let bytes =
+        std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
+    let engine = Engine::new(EngineConfig {
+        cache: None,
+        ..EngineConfig::default()
+    })?;
     Ok(Function::load(&engine, name, &bytes, Policy::default())?)
 }

@@ -68,14 +68,42 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
         let python = load(&theirs, "/predict", connections, &script)?;
         let predict = load(&ours, "/predict", connections, &script)?;
         let explain = load(&ours, "/explain", connections, &script)?;
-        row_of(report, "Python: FastAPI + ONNX Runtime", "/predict", connections, &python, &python);
-        row_of(report, "hyaline serve", "/predict", connections, &predict, &python);
-        row_of(report, "hyaline serve", "/explain", connections, &explain, &python);
+        row_of(
+            report,
+            "Python: FastAPI + ONNX Runtime",
+            "/predict",
+            connections,
+            &python,
+            &python,
+        );
+        row_of(
+            report,
+            "hyaline serve",
+            "/predict",
+            connections,
+            &predict,
+            &python,
+        );
+        row_of(
+            report,
+            "hyaline serve",
+            "/explain",
+            connections,
+            &explain,
+            &python,
+        );
     }
     Ok(())
 }
 
-fn row_of(report: &mut Report, server: &str, path: &str, connections: u32, load: &Load, rival: &Load) {
+fn row_of(
+    report: &mut Report,
+    server: &str,
+    path: &str,
+    connections: u32,
+    load: &Load,
+    rival: &Load,
+) {
     report.row(&[
         server.to_owned(),
         path.to_owned(),
@@ -84,14 +112,18 @@ fn row_of(report: &mut Report, server: &str, path: &str, connections: u32, load:
         format!("{:.0} µs", load.p50_us),
         format!("{:.0} µs", load.p99_us),
         format!("{:.0}", load.errors),
-        format!("{:.1}×", load.requests_per_second / rival.requests_per_second),
+        format!(
+            "{:.1}×",
+            load.requests_per_second / rival.requests_per_second
+        ),
         format!("{:.2}", load.p99_us / rival.p99_us),
     ]);
 }
 
 fn golden_body(arguments: &Arguments) -> Result<String> {
     let path = arguments.repository.join("models/credit/golden.jsonl");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     let golden: Value = serde_json::from_str(text.lines().next().context("no golden row")?)?;
     Ok(golden["row"].to_string())
 }
@@ -140,11 +172,20 @@ fn load(address: &str, path: &str, connections: u32, script: &Path) -> Result<Lo
             .spawn()
             .context("start wrk (Debian's package `wrk`)")?;
         let output = wrk.stdout.take().context("wrk prints")?;
-        let lines: Vec<String> = BufReader::new(output).lines().collect::<std::io::Result<_>>()?;
+        let lines: Vec<String> = BufReader::new(output)
+            .lines()
+            .collect::<std::io::Result<_>>()?;
         wrk.wait()?;
-        let line = lines.iter().find(|line| line.starts_with('{')).context("wrk printed no summary")?;
+        let line = lines
+            .iter()
+            .find(|line| line.starts_with('{'))
+            .context("wrk printed no summary")?;
         let summary: Value = serde_json::from_str(line)?;
-        let number = |name: &str| summary[name].as_f64().with_context(|| format!("wrk's summary lacks {name}"));
+        let number = |name: &str| {
+            summary[name]
+                .as_f64()
+                .with_context(|| format!("wrk's summary lacks {name}"))
+        };
         loaded = Some(Load {
             requests_per_second: number("rps")?,
             p50_us: number("p50")?,

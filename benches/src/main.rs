@@ -32,5 +32,6 @@ fn main() -> Result<()> {
     }
     let text = report.to_markdown();
     print!("{text}");
-    std::fs::write(&arguments.output, text).with_context(|| format!("write {}", arguments.output.display()))
+    std::fs::write(&arguments.output, text)
+        .with_context(|| format!("write {}", arguments.output.display()))
 }

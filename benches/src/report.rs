@@ -18,7 +18,11 @@ impl Report {
     /// Starts a section; figures go to the latest one.
     pub fn section(&mut self, title: &str, columns: &[&str]) {
         let columns = columns.iter().map(|column| (*column).to_owned()).collect();
-        self.sections.push(Section { title: title.to_owned(), columns, rows: Vec::new() });
+        self.sections.push(Section {
+            title: title.to_owned(),
+            columns,
+            rows: Vec::new(),
+        });
     }
 
     /// Adds a row to the latest section, and shows it at once.
@@ -27,7 +31,11 @@ impl Report {
     /// Without a section.
     pub fn row(&mut self, cells: &[String]) {
         eprintln!("    {}", cells.join(" | "));
-        self.sections.last_mut().expect("a section was started").rows.push(cells.to_vec());
+        self.sections
+            .last_mut()
+            .expect("a section was started")
+            .rows
+            .push(cells.to_vec());
     }
 
     /// The whole report.
@@ -37,7 +45,12 @@ impl Report {
              pinned to one thread.\nGoals are those of the project's issue; a ratio is the rival's time divided by ours.\n",
         );
         for section in &self.sections {
-            let _ = write!(text, "\n## {}\n\n| {} |\n|", section.title, section.columns.join(" | "));
+            let _ = write!(
+                text,
+                "\n## {}\n\n| {} |\n|",
+                section.title,
+                section.columns.join(" | ")
+            );
             section.columns.iter().for_each(|_| text.push_str("---|"));
             for row in &section.rows {
                 let _ = write!(text, "\n| {} |", row.join(" | "));

@@ -27,20 +27,48 @@ const WHAT: [&str; 3] = ["predict", "path-dependent", "interventional"];
 
 /// Measures every model of `benches/rivals/make_models.py`.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
-    let index = std::fs::read_to_string(arguments.models.join("index.json")).context("read index.json")?;
+    let index =
+        std::fs::read_to_string(arguments.models.join("index.json")).context("read index.json")?;
     let index: Value = serde_json::from_str(&index)?;
     let scripts = arguments.repository.join("benches/rivals");
-    let mut rivals = rival::run(&arguments.python, &scripts.join("predict.py"), &[&arguments.models])?;
-    rivals.extend(rival::run(&arguments.python, &scripts.join("explain.py"), &[&arguments.models])?);
+    let mut rivals = rival::run(
+        &arguments.python,
+        &scripts.join("predict.py"),
+        &[&arguments.models],
+    )?;
+    rivals.extend(rival::run(
+        &arguments.python,
+        &scripts.join("explain.py"),
+        &[&arguments.models],
+    )?);
     report.section(
         "Per row, in the sandbox, one thread (prediction goal: no slower than onnxruntime)",
-        &["model", "what", "rows per call", "ours", "max difference", "rivals (their time, our speed-up)"],
+        &[
+            "model",
+            "what",
+            "rows per call",
+            "ours",
+            "max difference",
+            "rivals (their time, our speed-up)",
+        ],
     );
-    for entry in index["models"].as_array().context("the index lists models")? {
-        let name = entry["name"].as_str().context("a model has a name")?.to_owned();
-        let bench = Bench { arguments, entry: entry.clone(), name };
+    for entry in index["models"]
+        .as_array()
+        .context("the index lists models")?
+    {
+        let name = entry["name"]
+            .as_str()
+            .context("a model has a name")?
+            .to_owned();
+        let bench = Bench {
+            arguments,
+            entry: entry.clone(),
+            name,
+        };
         for what in WHAT {
-            bench.measure(what, &rivals, report).with_context(|| format!("{} {what}", bench.name))?;
+            bench
+                .measure(what, &rivals, report)
+                .with_context(|| format!("{} {what}", bench.name))?;
         }
     }
     Ok(())
@@ -53,10 +81,15 @@ impl Bench<'_> {
         let many = self.matrix("rows_many")?;
         let difference = self.difference(&function, what, &one)?;
         let mut instance = function.instance()?;
-        let options = Options { method: Method::Auto, space: None };
+        let options = Options {
+            method: Method::Auto,
+            space: None,
+        };
         for (rows, count) in [(&one, 1), (&many, 1000)] {
             let batches: Vec<Vec<Column>> = if count == 1 {
-                (0..rows.count).map(|row| rows.columns(row..row + 1)).collect()
+                (0..rows.count)
+                    .map(|row| rows.columns(row..row + 1))
+                    .collect()
             } else {
                 vec![rows.columns(0..rows.count)]
             };
@@ -93,14 +126,24 @@ impl Bench<'_> {
     /// What the rivals said of the same work.
     fn beside(&self, what: &str, rows: u32, ours: f64, rivals: &[Value]) -> String {
         let mut text = String::new();
-        for rival in rivals.iter().filter(|rival| rival["model"] == self.name.as_str() && rival["what"] == what) {
+        for rival in rivals
+            .iter()
+            .filter(|rival| rival["model"] == self.name.as_str() && rival["what"] == what)
+        {
             let library = rival["library"].as_str().unwrap_or("?");
-            let Some(time) = rival["us_per_row"].as_f64() else { continue };
+            let Some(time) = rival["us_per_row"].as_f64() else {
+                continue;
+            };
             let single = rival["rows"].as_u64() == Some(1);
             if single == (rows == 1) {
                 let separator = if text.is_empty() { "" } else { "; " };
                 // Writing to a string cannot fail.
-                let _ = write!(text, "{separator}{library} {} ({})", us(time), ratio(time, ours));
+                let _ = write!(
+                    text,
+                    "{separator}{library} {} ({})",
+                    us(time),
+                    ratio(time, ours)
+                );
             }
         }
         text
@@ -110,36 +153,75 @@ impl Bench<'_> {
     /// interventional.
     fn pack(&self, what: &str) -> Result<Function> {
         let native = self.entry["native"].as_str();
-        let file = native.or(self.entry["onnx"].as_str()).context("a model has a file")?;
-        let output = self.arguments.models.join(format!("{}-{what}.wasm", self.name));
+        let file = native
+            .or(self.entry["onnx"].as_str())
+            .context("a model has a file")?;
+        let output = self
+            .arguments
+            .models
+            .join(format!("{}-{what}.wasm", self.name));
         let mut command = Command::new(&self.arguments.hyaline);
-        command.arg("pack").arg(self.arguments.models.join(file)).args(["--name", &self.name]).arg("-o").arg(&output);
+        command
+            .arg("pack")
+            .arg(self.arguments.models.join(file))
+            .args(["--name", &self.name])
+            .arg("-o")
+            .arg(&output);
         if what == "interventional" || native.is_none() {
-            command.arg("--data").arg(self.background_csv()?).args(["--background", "100"]);
+            command
+                .arg("--data")
+                .arg(self.background_csv()?)
+                .args(["--background", "100"]);
         }
         if what == "path-dependent" && native.is_none() {
             command.args(["--method", "path-dependent"]);
         }
-        let packed = command.output().with_context(|| format!("start {}", self.arguments.hyaline.display()))?;
+        let packed = command
+            .output()
+            .with_context(|| format!("start {}", self.arguments.hyaline.display()))?;
         if !packed.status.success() {
-            bail!("packing {} failed:\n{}", self.name, String::from_utf8_lossy(&packed.stderr));
+            bail!(
+                "packing {} failed:\n{}",
+                self.name,
+                String::from_utf8_lossy(&packed.stderr)
+            );
         }
         let bytes = std::fs::read(&output).with_context(|| format!("read {}", output.display()))?;
-        let engine = Engine::new(EngineConfig { cache: None, ..EngineConfig::default() })?;
-        let limits = Limits { deadline: Duration::from_secs(120), ..Limits::default() };
-        Ok(Function::load(&engine, &self.name, &bytes, Policy { limits, ..Policy::default() })?)
+        let engine = Engine::new(EngineConfig {
+            cache: None,
+            ..EngineConfig::default()
+        })?;
+        let limits = Limits {
+            deadline: Duration::from_secs(120),
+            ..Limits::default()
+        };
+        Ok(Function::load(
+            &engine,
+            &self.name,
+            &bytes,
+            Policy {
+                limits,
+                ..Policy::default()
+            },
+        )?)
     }
 
     /// The background as a CSV file with one column per feature.
     fn background_csv(&self) -> Result<PathBuf> {
         let background = self.matrix("background")?;
-        let mut text = (0..background.width).map(|column| format!("f{column}")).collect::<Vec<_>>().join(",");
+        let mut text = (0..background.width)
+            .map(|column| format!("f{column}"))
+            .collect::<Vec<_>>()
+            .join(",");
         for row in background.values.chunks_exact(background.width) {
             let cells: Vec<String> = row.iter().map(f64::to_string).collect();
             text.push('\n');
             text.push_str(&cells.join(","));
         }
-        let path = self.arguments.models.join(format!("{}.background.csv", self.name));
+        let path = self
+            .arguments
+            .models
+            .join(format!("{}.background.csv", self.name));
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         Ok(path)
     }
@@ -148,36 +230,73 @@ impl Bench<'_> {
     fn difference(&self, function: &Function, what: &str, one: &Matrix) -> Result<f64> {
         let (ours, truth) = if what == "predict" {
             let many = self.matrix("rows_many")?;
-            (function.predict(&many.columns(0..many.count))?.margins, self.matrix("margin")?.values)
+            (
+                function.predict(&many.columns(0..many.count))?.margins,
+                self.matrix("margin")?.values,
+            )
         } else {
-            let options = Options { method: Method::Auto, space: None };
+            let options = Options {
+                method: Method::Auto,
+                space: None,
+            };
             let explained = function.explain(&one.columns(0..one.count), options)?;
             if what == "path-dependent" && self.entry["native"].is_null() {
                 // The covers are counted from data, not those of training: another game, so no reference.
-                let worst = explained.residuals.iter().fold(0.0f64, |worst, residual| worst.max(residual.abs()));
+                let worst = explained
+                    .residuals
+                    .iter()
+                    .fold(0.0f64, |worst, residual| worst.max(residual.abs()));
                 return Ok(worst);
             }
-            (explained.attributions, self.matrix(&what.replace('-', "_"))?.values)
+            (
+                explained.attributions,
+                self.matrix(&what.replace('-', "_"))?.values,
+            )
         };
         if ours.len() != truth.len() {
             bail!("{} numbers, the reference has {}", ours.len(), truth.len());
         }
-        Ok(ours.iter().zip(&truth).fold(0.0, |worst, (a, b)| worst.max((a - b).abs())))
+        Ok(ours
+            .iter()
+            .zip(&truth)
+            .fold(0.0, |worst, (a, b)| worst.max((a - b).abs())))
     }
 
     /// A matrix of the index: raw, little-endian, row-major.
     fn matrix(&self, key: &str) -> Result<Matrix> {
         let about = &self.entry[key];
-        let file = about["file"].as_str().with_context(|| format!("{key} has a file"))?;
-        let shape: Vec<usize> =
-            about["shape"].as_array().into_iter().flatten().filter_map(Value::as_u64).map(|extent| extent as usize).collect();
-        let bytes = std::fs::read(self.arguments.models.join(Path::new(file))).with_context(|| format!("read {file}"))?;
+        let file = about["file"]
+            .as_str()
+            .with_context(|| format!("{key} has a file"))?;
+        let shape: Vec<usize> = about["shape"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .map(|extent| extent as usize)
+            .collect();
+        let bytes = std::fs::read(self.arguments.models.join(Path::new(file)))
+            .with_context(|| format!("read {file}"))?;
         let values: Vec<f64> = match about["dtype"].as_str() {
-            Some("<f4") => bytes.as_chunks().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-            Some("<f8") => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
+            Some("<f4") => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f64::from(f32::from_le_bytes(*b)))
+                .collect(),
+            Some("<f8") => bytes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f64::from_le_bytes(*b))
+                .collect(),
             other => bail!("{key} has the type {other:?}"),
         };
-        Ok(Matrix { count: shape[0], width: shape.get(1).copied().unwrap_or(1), values })
+        Ok(Matrix {
+            count: shape[0],
+            width: shape.get(1).copied().unwrap_or(1),
+            values,
+        })
     }
 }
 
@@ -191,6 +310,8 @@ impl Matrix {
     /// Rows as one column per feature.
     fn columns(&self, rows: std::ops::Range<usize>) -> Vec<Column> {
         let cell = |row: usize, column: usize| self.values[row * self.width + column];
-        (0..self.width).map(|column| Column::Numbers(rows.clone().map(|row| cell(row, column)).collect())).collect()
+        (0..self.width)
+            .map(|column| Column::Numbers(rows.clone().map(|row| cell(row, column)).collect()))
+            .collect()
     }
 }

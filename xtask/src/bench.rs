@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::commands::{cargo, command, output, root, run, target};
-use crate::functions::{self, Profile};
-use crate::setup;
+use crate::commands::{command, output, root, run, target};
+use crate::{functions, setup};
 
 /// Runs the parts named by `arguments` (functions, cold, rows, http), or all of them.
 pub fn run_parts(arguments: &[String]) -> Result<()> {
@@ -14,14 +13,28 @@ pub fn run_parts(arguments: &[String]) -> Result<()> {
     let python = rivals()?;
     let models = target().join("bench-models");
     if !models.join("index.json").is_file() {
-        run(command(&python).arg(root().join("benches/rivals/make_models.py")).arg(&models))?;
+        run(command(&python)
+            .arg(root().join("benches/rivals/make_models.py"))
+            .arg(&models))?;
     }
-    let hyaline = functions::pack(Profile::Release)?;
-    let mut bench = cargo();
-    bench.args(["run", "--locked", "--release", "-p", "hyaline-bench", "--"]);
-    bench.arg("--hyaline").arg(hyaline).arg("--repository").arg(root());
-    bench.arg("--functions").arg(root().join("target/functions")).arg("--python").arg(python);
-    bench.arg("--models").arg(models).arg("--output").arg(root().join("benches/RESULTS.md"));
+    let hyaline = functions::build()?;
+    functions::pack(&hyaline)?;
+    let mut bench = command(hyaline.with_file_name("hyaline-bench"));
+    bench
+        .arg("--hyaline")
+        .arg(hyaline)
+        .arg("--repository")
+        .arg(root());
+    bench
+        .arg("--functions")
+        .arg(root().join("target/functions"))
+        .arg("--python")
+        .arg(python);
+    bench
+        .arg("--models")
+        .arg(models)
+        .arg("--output")
+        .arg(root().join("benches/RESULTS.md"));
     run(bench.args(arguments))
 }
 
@@ -32,7 +45,8 @@ fn rivals() -> Result<PathBuf> {
     let python = home.join("bin/python");
     let requirements = root().join("benches/rivals/requirements.txt");
     let stamp = home.join("requirements.txt");
-    let wanted = std::fs::read(&requirements).with_context(|| format!("read {}", requirements.display()))?;
+    let wanted =
+        std::fs::read(&requirements).with_context(|| format!("read {}", requirements.display()))?;
     if std::fs::read(&stamp).is_ok_and(|present| present == wanted) {
         return Ok(python);
     }
@@ -45,7 +59,9 @@ fn rivals() -> Result<PathBuf> {
         .find(|name| output(command(name).arg("--version")).is_ok())
         .context("no Python is installed")?;
     run(command(newest).args(["-m", "venv"]).arg(&home))?;
-    run(command(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(&requirements))?;
+    run(command(&python)
+        .args(["-m", "pip", "install", "--quiet", "-r"])
+        .arg(&requirements))?;
     std::fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
     Ok(python)
 }

@@ -8,12 +8,16 @@ use anyhow::{Context, Result, bail};
 
 /// The repository's root directory.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the repository")
+        .to_owned()
 }
 
 /// Where cargo puts what it builds.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
 /// A command that runs in the repository's root.
@@ -32,7 +36,9 @@ pub fn cargo() -> Command {
 pub fn run(command: &mut Command) -> Result<()> {
     let started = Instant::now();
     eprintln!("==> {}", shown(command));
-    let status = command.status().with_context(|| format!("start {}", shown(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("start {}", shown(command)))?;
     if !status.success() {
         bail!("{} failed: {status}", shown(command));
     }
@@ -42,11 +48,19 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// Runs `command` and returns its standard output.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("start {}", shown(command)))?;
+    let output = command
+        .output()
+        .with_context(|| format!("start {}", shown(command)))?;
     if !output.status.success() {
-        bail!("{} failed: {}\n{}", shown(command), output.status, String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{} failed: {}\n{}",
+            shown(command),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{} printed something else than UTF-8", shown(command)))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("{} printed something else than UTF-8", shown(command)))
 }
 
 /// Whether a program of that name is on the PATH.
@@ -57,5 +71,8 @@ pub fn installed(program: &str) -> bool {
 
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -1,52 +1,47 @@
 //! The demonstration: every folder of `models/` packed and served.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::commands::{cargo, command, root, run, target};
 use crate::setup;
 
-/// How the `hyaline` command is built.
-#[derive(Clone, Copy)]
-pub enum Profile {
-    /// Optimised, for use and measurement.
-    Release,
-    /// Quick to build, for tests.
-    Dev,
+/// Builds the optimised `hyaline` command, and what measures it: one selection, so that nothing is compiled twice.
+pub fn build() -> Result<PathBuf> {
+    run(cargo().args([
+        "build",
+        "--locked",
+        "--release",
+        "-p",
+        "hyaline",
+        "-p",
+        "hyaline-bench",
+    ]))?;
+    Ok(target().join("release/hyaline"))
 }
 
-/// Builds the `hyaline` command.
-pub fn build(profile: Profile) -> Result<PathBuf> {
-    let mut build = cargo();
-    build.args(["build", "--locked", "-p", "hyaline"]);
-    let folder = match profile {
-        Profile::Release => {
-            build.arg("--release");
-            "release"
-        }
-        Profile::Dev => "debug",
-    };
-    run(&mut build)?;
-    Ok(target().join(folder).join("hyaline"))
-}
-
-/// Packs every model into `target/functions/<name>.wasm`, where `spin.toml` expects them; returns the command used.
-pub fn pack(profile: Profile) -> Result<PathBuf> {
-    setup::for_packing()?;
-    let hyaline = build(profile)?;
+/// Packs every model into `target/functions/<name>.wasm`, where `spin.toml` expects them, with this `hyaline` command.
+pub fn pack(hyaline: &Path) -> Result<()> {
     let functions = root().join("target/functions");
-    std::fs::create_dir_all(&functions).with_context(|| format!("create {}", functions.display()))?;
+    std::fs::create_dir_all(&functions)
+        .with_context(|| format!("create {}", functions.display()))?;
     for model in models()? {
         let output = functions.join(&model).with_extension("wasm");
-        run(command(&hyaline).arg("pack").arg(root().join("models").join(&model)).arg("-o").arg(output))?;
+        run(command(hyaline)
+            .arg("pack")
+            .arg(root().join("models").join(&model))
+            .arg("-o")
+            .arg(output))?;
     }
-    Ok(hyaline)
+    Ok(())
 }
 
 /// Packs every model and serves them as `spin.toml` says.
 pub fn up(arguments: &[String]) -> Result<()> {
-    let hyaline = pack(Profile::Release)?;
+    setup::for_packing()?;
+    let hyaline = build()?;
+    pack(&hyaline)?;
     run(command(hyaline).arg("up").args(arguments))
 }
 

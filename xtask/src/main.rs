@@ -34,15 +34,20 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<()> {
-    let (task, rest) = arguments.split_first().map_or(("", [].as_slice()), |(task, rest)| (task.as_str(), rest));
+    let (task, rest) = arguments
+        .split_first()
+        .map_or(("", [].as_slice()), |(task, rest)| (task.as_str(), rest));
     if task != "up" && task != "bench" && !rest.is_empty() {
-        bail!("`{task}` takes no arguments, got `{}`\n\n{USAGE}", rest.join(" "));
+        bail!(
+            "`{task}` takes no arguments, got `{}`\n\n{USAGE}",
+            rest.join(" ")
+        );
     }
     match task {
         "up" => functions::up(rest),
         "test" => test::run_everything(),
         "bench" => bench::run_parts(rest),
-        "pack" => functions::pack(functions::Profile::Release).map(drop),
+        "pack" => setup::for_packing().and_then(|()| functions::pack(&functions::build()?)),
         "setup" => setup::for_tests().map(drop),
         "tidy" => tidy::run(),
         "" | "help" | "-h" | "--help" => {

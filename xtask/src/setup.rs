@@ -31,22 +31,36 @@ pub struct Tools {
 /// What the tests need.
 pub fn for_tests() -> Result<Tools> {
     add_targets(&[ENGINE_TARGET, TEST_TARGET])?;
-    Ok(Tools { node_modules: node_modules()?, chromium: chromium()? })
+    Ok(Tools {
+        node_modules: node_modules()?,
+        chromium: chromium()?,
+    })
 }
 
 /// What the benchmarks need: the load generator.
 pub fn for_benchmarks() -> Result<()> {
     for_packing()?;
-    if installed("wrk") { Ok(()) } else { debian(&["wrk"]) }
+    if installed("wrk") {
+        Ok(())
+    } else {
+        debian(&["wrk"])
+    }
 }
 
 fn add_targets(wanted: &[&str]) -> Result<()> {
     if !installed("rustup") {
-        eprintln!("rustup is not installed: assuming that this Rust has the targets {}", wanted.join(" "));
+        eprintln!(
+            "rustup is not installed: assuming that this Rust has the targets {}",
+            wanted.join(" ")
+        );
         return Ok(());
     }
     let present = output(command("rustup").args(["target", "list", "--installed"]))?;
-    let missing: Vec<&str> = wanted.iter().copied().filter(|target| !present.lines().any(|line| line == *target)).collect();
+    let missing: Vec<&str> = wanted
+        .iter()
+        .copied()
+        .filter(|target| !present.lines().any(|line| line == *target))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -62,7 +76,10 @@ fn node_modules() -> Result<PathBuf> {
             debian(&["nodejs", "npm"])?;
         }
         std::fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
-        run(command("npm").args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&home).args([JCO, PLAYWRIGHT]))?;
+        run(command("npm")
+            .args(["install", "--no-audit", "--no-fund", "--prefix"])
+            .arg(&home)
+            .args([JCO, PLAYWRIGHT]))?;
     }
     Ok(modules)
 }
@@ -80,7 +97,10 @@ fn chromium() -> Result<PathBuf> {
 /// Installs Debian packages; needs root or `sudo`.
 fn debian(packages: &[&str]) -> Result<()> {
     if !installed("apt-get") {
-        bail!("please install {} (no apt-get here to do it with)", packages.join(" and "));
+        bail!(
+            "please install {} (no apt-get here to do it with)",
+            packages.join(" and ")
+        );
     }
     let root = output(command("id").arg("-u"))?.trim() == "0";
     let apt = || {
@@ -92,5 +112,7 @@ fn debian(packages: &[&str]) -> Result<()> {
         apt
     };
     run(apt().args(["update", "-q"]))?;
-    run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages))
+    run(apt()
+        .args(["install", "-y", "-q", "--no-install-recommends"])
+        .args(packages))
 }

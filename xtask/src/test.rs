@@ -3,19 +3,33 @@
 use anyhow::Result;
 
 use crate::commands::{cargo, root, run, target};
-use crate::functions::{self, Profile};
-use crate::{setup, tidy};
+use crate::{functions, setup, tidy};
 
 /// The crates whose suites also run in wasm.
-const PURE: [&str; 4] = ["hyaline-model", "hyaline-explain", "hyaline-formats", "hyaline-protocol"];
+const PURE: [&str; 4] = [
+    "hyaline-model",
+    "hyaline-explain",
+    "hyaline-formats",
+    "hyaline-protocol",
+];
 
 /// Runs everything; stops at the first failure.
 pub fn run_everything() -> Result<()> {
     let tools = setup::for_tests()?;
     tidy::run()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(cargo().args(["clippy", "--locked", "--all-targets", "--", "-D", "warnings"]))?;
-    let hyaline = functions::pack(Profile::Dev)?;
+    run(cargo().args([
+        "clippy",
+        "--locked",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    // Everything at once, with the features that `cargo test` takes: nothing is compiled twice.
+    run(cargo().args(["build", "--locked", "--all-targets"]))?;
+    let hyaline = target().join("debug/hyaline");
+    functions::pack(&hyaline)?;
     run(cargo()
         .args(["test", "--locked", "--no-fail-fast"])
         .env("HYALINE", hyaline)
@@ -26,15 +40,23 @@ pub fn run_everything() -> Result<()> {
 
 /// The pure crates' suites on `wasm32-wasip2`, under wasmtime.
 fn test_in_wasm() -> Result<()> {
-    run(cargo().args(["build", "--locked", "-p", "wasm-runner"]))?;
     let mut test = cargo();
-    test.args(["test", "--locked", "--no-fail-fast", "--target", "wasm32-wasip2"]);
+    test.args([
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "--target",
+        "wasm32-wasip2",
+    ]);
     for package in PURE {
         test.args(["-p", package]);
     }
     // Documentation examples cannot be run by a runner on this target.
     test.args(["--lib", "--tests"]);
     run(test
-        .env("CARGO_TARGET_WASM32_WASIP2_RUNNER", target().join("debug/wasm-runner"))
+        .env(
+            "CARGO_TARGET_WASM32_WASIP2_RUNNER",
+            target().join("debug/wasm-runner"),
+        )
         .env("WASM_RUNNER_ROOT", root()))
 }

@@ -8,13 +8,18 @@
 /// # Panics
 /// If `worth` has not `2^players` entries.
 pub fn shapley_values(players: usize, worth: &[f64]) -> Vec<f64> {
-    assert_eq!(Some(worth.len()), 1usize.checked_shl(players as u32), "one worth per coalition");
+    assert_eq!(
+        Some(worth.len()),
+        1usize.checked_shl(players as u32),
+        "one worth per coalition"
+    );
     let weights = size_weights(players);
     let mut values = vec![0.0; players];
     for (player, value) in values.iter_mut().enumerate() {
         let bit = 1usize << player;
         for coalition in (0..worth.len()).filter(|coalition| coalition & bit == 0) {
-            *value += weights[coalition.count_ones() as usize] * (worth[coalition | bit] - worth[coalition]);
+            *value += weights[coalition.count_ones() as usize]
+                * (worth[coalition | bit] - worth[coalition]);
         }
     }
     values
@@ -40,7 +45,9 @@ mod tests {
     #[test]
     fn the_glove_game_pays_the_scarce_glove() {
         // Player 0 has a left glove, players 1 and 2 a right one each; a pair is worth 1.
-        let worth = (0u32..8).map(|c| f64::from(u8::from(c & 1 == 1 && c & 6 != 0))).collect::<Vec<_>>();
+        let worth = (0u32..8)
+            .map(|c| f64::from(u8::from(c & 1 == 1 && c & 6 != 0)))
+            .collect::<Vec<_>>();
         let values = shapley_values(3, &worth);
         let expected = [2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0];
         for (value, expected) in values.iter().zip(expected) {

@@ -6,12 +6,19 @@ use hyaline_model::{Batch, Core, Head, Link, Model};
 use crate::OutputSpace;
 
 /// The explained numbers of every row, `[rows, outputs]`, and how many outputs there are.
-pub(crate) fn answers(model: &Model, batch: &Batch, space: OutputSpace) -> Result<(usize, Vec<f64>), EvalError> {
+pub(crate) fn answers(
+    model: &Model,
+    batch: &Batch,
+    space: OutputSpace,
+) -> Result<(usize, Vec<f64>), EvalError> {
     let predictions = model.predict(batch)?;
     if space == OutputSpace::Margin {
         let explained = ExplainedMargin::of(model);
         let outputs = explained.outputs(predictions.margin_outputs);
-        return Ok((outputs, explained.of_margins(predictions.margins, predictions.margin_outputs)));
+        return Ok((
+            outputs,
+            explained.of_margins(predictions.margins, predictions.margin_outputs),
+        ));
     }
     let explained = match (positive_of_two(model), predictions.outputs) {
         (Some(class), 2) => ExplainedMargin::Only(class),
@@ -20,7 +27,10 @@ pub(crate) fn answers(model: &Model, batch: &Batch, space: OutputSpace) -> Resul
         _ => ExplainedMargin::All,
     };
     let outputs = explained.outputs(predictions.outputs);
-    Ok((outputs, explained.of_margins(predictions.values, predictions.outputs)))
+    Ok((
+        outputs,
+        explained.of_margins(predictions.values, predictions.outputs),
+    ))
 }
 
 /// Which of a model's numbers explanations speak about: of two classes only the positive one's.
@@ -54,7 +64,11 @@ impl ExplainedMargin {
 
     /// How many of `outputs` numbers are explained.
     pub(crate) fn outputs(self, outputs: usize) -> usize {
-        if let ExplainedMargin::Only(_) = self { 1 } else { outputs }
+        if let ExplainedMargin::Only(_) = self {
+            1
+        } else {
+            outputs
+        }
     }
 
     /// The explained of `[.., outputs]` numbers.
@@ -69,10 +83,17 @@ impl ExplainedMargin {
     pub(crate) fn of_differences(self, differences: Vec<f64>, outputs: usize) -> Vec<f64> {
         match self {
             ExplainedMargin::All => differences,
-            ExplainedMargin::Only(output) => differences.into_iter().skip(output).step_by(outputs).collect(),
+            ExplainedMargin::Only(output) => differences
+                .into_iter()
+                .skip(output)
+                .step_by(outputs)
+                .collect(),
             ExplainedMargin::Opposite | ExplainedMargin::Complement => {
                 // 0 - x keeps zero positive.
-                differences.into_iter().map(|difference| 0.0 - difference).collect()
+                differences
+                    .into_iter()
+                    .map(|difference| 0.0 - difference)
+                    .collect()
             }
         }
     }
@@ -85,7 +106,13 @@ fn positive_of_two(model: &Model) -> Option<usize> {
 
 /// Whether the model is a classifier whose scores are probabilities.
 fn scores_are_probabilities(model: &Model) -> bool {
-    matches!(model.parts().head, Head::Classification { probabilities: true, .. })
+    matches!(
+        model.parts().head,
+        Head::Classification {
+            probabilities: true,
+            ..
+        }
+    )
 }
 
 /// Whether margins are probabilities, as those of a random forest are.
@@ -100,5 +127,11 @@ pub(crate) fn margin_is_answer(model: &Model) -> bool {
 }
 
 fn has_identity_link(model: &Model) -> bool {
-    matches!(model.parts().core, Core::Additive { link: Link::Identity, .. })
+    matches!(
+        model.parts().core,
+        Core::Additive {
+            link: Link::Identity,
+            ..
+        }
+    )
 }

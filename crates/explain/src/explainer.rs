@@ -50,7 +50,10 @@ pub struct Explainer {
 
 impl fmt::Debug for Explainer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Explainer").field("settings", &self.settings).field("default", &self.default).finish_non_exhaustive()
+        f.debug_struct("Explainer")
+            .field("settings", &self.settings)
+            .field("default", &self.default)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,44 +70,73 @@ impl Explainer {
             _ => None,
         };
         let linear = match (model.core_op(), &background) {
-            (Some(Op::Linear(linear)), Some(background)) => Some(LinearExplainer::new(linear, background)),
+            (Some(Op::Linear(linear)), Some(background)) => {
+                Some(LinearExplainer::new(linear, background))
+            }
             _ => None,
         };
-        let mut explainer =
-            Explainer { settings, linear, interventional: None, path_dependent: None, default: None };
+        let mut explainer = Explainer {
+            settings,
+            linear,
+            interventional: None,
+            path_dependent: None,
+            default: None,
+        };
         explainer.prepare_trees(model, background.as_deref())?;
         explainer.default = match settings.method {
             Some(method) => {
                 explainer.check(model, method, ENUMERATION_CEILING)?;
                 Some(method)
             }
-            None => Method::ALL
-                .into_iter()
-                .find(|&method| explainer.check(model, method, settings.enumeration_limit as usize).is_ok()),
+            None => Method::ALL.into_iter().find(|&method| {
+                explainer
+                    .check(model, method, settings.enumeration_limit as usize)
+                    .is_ok()
+            }),
         };
         Ok(explainer)
     }
 
     /// Prepares the tree methods: with tables for the one that requests get by default, without for the other.
-    fn prepare_trees(&mut self, model: &Model, background: Option<&[f64]>) -> Result<(), ExplainError> {
-        let (Some(trees), Core::Additive { column_feature, .. }) = (model.core_trees(), &model.parts().core) else {
+    fn prepare_trees(
+        &mut self,
+        model: &Model,
+        background: Option<&[f64]>,
+    ) -> Result<(), ExplainError> {
+        let (Some(trees), Core::Additive { column_feature, .. }) =
+            (model.core_trees(), &model.parts().core)
+        else {
             return Ok(());
         };
         let features = model.schema().len();
         let small = trees.parts().nodes.len() <= SECOND_METHOD_NODES;
-        let first_is_path_dependent = self.settings.method == Some(Method::PathDependent) || background.is_none();
-        let budget = |first: bool| if first { self.settings.table_budget as usize } else { 0 };
-        let wanted = |first: bool, method: Method| first || small || self.settings.method == Some(method);
+        let first_is_path_dependent =
+            self.settings.method == Some(Method::PathDependent) || background.is_none();
+        let budget = |first: bool| {
+            if first {
+                self.settings.table_budget as usize
+            } else {
+                0
+            }
+        };
+        let wanted =
+            |first: bool, method: Method| first || small || self.settings.method == Some(method);
         let (interventional, path_dependent) = (!first_is_path_dependent, first_is_path_dependent);
         if let Some(background) = background
             && wanted(interventional, Method::Interventional)
         {
             let budget = budget(interventional);
-            let made = TreeExplainer::interventional(trees, column_feature, features, background, budget);
+            let made =
+                TreeExplainer::interventional(trees, column_feature, features, background, budget);
             self.interventional = refused_as_unsupported(made)?;
         }
         if trees.parts().covers.is_some() && wanted(path_dependent, Method::PathDependent) {
-            let made = TreeExplainer::path_dependent(trees, column_feature, features, budget(path_dependent));
+            let made = TreeExplainer::path_dependent(
+                trees,
+                column_feature,
+                features,
+                budget(path_dependent),
+            );
             self.path_dependent = refused_as_unsupported(made)?;
         }
         Ok(())
@@ -138,9 +170,21 @@ impl Explainer {
     /// # Errors
     /// [`ExplainError::Unsupported`] naming what the model lacks for the method or space, and the remedy;
     /// [`ExplainError::Evaluation`] when the model refuses a row.
-    pub fn explain(&self, model: &Model, batch: &Batch, request: Request) -> Result<Explanations, ExplainError> {
-        let enumerable = self.check(model, Method::Enumeration, self.settings.enumeration_limit as usize).is_ok();
-        let probability = request.space == Some(OutputSpace::Probability) && !margin_is_answer(model);
+    pub fn explain(
+        &self,
+        model: &Model,
+        batch: &Batch,
+        request: Request,
+    ) -> Result<Explanations, ExplainError> {
+        let enumerable = self
+            .check(
+                model,
+                Method::Enumeration,
+                self.settings.enumeration_limit as usize,
+            )
+            .is_ok();
+        let probability =
+            request.space == Some(OutputSpace::Probability) && !margin_is_answer(model);
         let method = match request.method.or(self.default) {
             // Only enumeration can explain another unit than the margin.
             Some(_) if request.method.is_none() && probability && enumerable => Method::Enumeration,
@@ -148,9 +192,13 @@ impl Explainer {
             None => {
                 return Err(ExplainError::Unsupported(format!(
                     "this model has no exact explanation: {}",
-                    self.check(model, Method::Enumeration, self.settings.enumeration_limit as usize)
-                        .err()
-                        .map_or_else(String::new, |error| error.to_string())
+                    self.check(
+                        model,
+                        Method::Enumeration,
+                        self.settings.enumeration_limit as usize
+                    )
+                    .err()
+                    .map_or_else(String::new, |error| error.to_string())
                 )));
             }
         };
@@ -166,7 +214,9 @@ impl Explainer {
         match method {
             Method::Linear => self.explain_linear(model, batch, request.space),
             Method::Enumeration => self.explain_by_enumeration(model, batch, request.space),
-            Method::Interventional | Method::PathDependent => self.explain_trees(model, batch, method, request.space),
+            Method::Interventional | Method::PathDependent => {
+                self.explain_trees(model, batch, method, request.space)
+            }
         }
     }
 
@@ -209,7 +259,12 @@ impl Explainer {
         self.finish_margin(model, batch, method, space, base_values, attributions)
     }
 
-    fn explain_linear(&self, model: &Model, batch: &Batch, space: Option<OutputSpace>) -> Result<Explanations, ExplainError> {
+    fn explain_linear(
+        &self,
+        model: &Model,
+        batch: &Batch,
+        space: Option<OutputSpace>,
+    ) -> Result<Explanations, ExplainError> {
         let (Some(explainer), Some(Op::Linear(linear)), Core::Additive { column_feature, .. }) =
             (&self.linear, model.core_op(), &model.parts().core)
         else {
@@ -219,12 +274,20 @@ impl Explainer {
         let outputs = linear.outputs();
         let features = model.schema().len();
         let mut attributions = vec![0.0; batch.rows() * features * outputs];
-        for (row, attributions) in
-            encoded.chunks_exact(linear.columns()).zip(attributions.chunks_exact_mut(features * outputs))
+        for (row, attributions) in encoded
+            .chunks_exact(linear.columns())
+            .zip(attributions.chunks_exact_mut(features * outputs))
         {
             explainer.explain(linear, column_feature, row, attributions);
         }
-        self.finish_margin(model, batch, Method::Linear, space, explainer.base_values().to_vec(), attributions)
+        self.finish_margin(
+            model,
+            batch,
+            Method::Linear,
+            space,
+            explainer.base_values().to_vec(),
+            attributions,
+        )
     }
 
     /// Completes an explanation of the core's margins: predictions, the positive class, residuals.
@@ -247,7 +310,16 @@ impl Explainer {
             None if margin_is_probability(model) => OutputSpace::Probability,
             _ => OutputSpace::Margin,
         };
-        Ok(complete(method, space, batch.rows(), model.schema().len(), base_values, attributions, predictions, 0))
+        Ok(complete(
+            method,
+            space,
+            batch.rows(),
+            model.schema().len(),
+            base_values,
+            attributions,
+            predictions,
+            0,
+        ))
     }
 
     fn explain_by_enumeration(
@@ -256,7 +328,11 @@ impl Explainer {
         batch: &Batch,
         space: Option<OutputSpace>,
     ) -> Result<Explanations, ExplainError> {
-        let background = model.parts().background.as_ref().expect("the method was checked");
+        let background = model
+            .parts()
+            .background
+            .as_ref()
+            .expect("the method was checked");
         let has_margin = matches!(model.parts().core, Core::Additive { .. });
         let space = match space {
             Some(OutputSpace::Margin) if !has_margin => {
@@ -287,7 +363,10 @@ impl Explainer {
                     }
                 }
             }
-            let values: Vec<Vec<f64>> = worths.iter().map(|worth| shapley_values(features, worth)).collect();
+            let values: Vec<Vec<f64>> = worths
+                .iter()
+                .map(|worth| shapley_values(features, worth))
+                .collect();
             for feature in 0..features {
                 attributions.extend(values.iter().map(|values| values[feature]));
             }
@@ -297,12 +376,23 @@ impl Explainer {
             predictions = answers(model, batch, space)?.1;
         }
         let evaluations = (batch.rows() * coalitions.len() * background.rows()) as u64;
-        Ok(complete(Method::Enumeration, space, batch.rows(), features, base_values, attributions, predictions, evaluations))
+        Ok(complete(
+            Method::Enumeration,
+            space,
+            batch.rows(),
+            features,
+            base_values,
+            attributions,
+            predictions,
+            evaluations,
+        ))
     }
 }
 
 /// What trees cannot do is no reason to refuse the model: another method may fit.
-fn refused_as_unsupported(made: Result<TreeExplainer, TreeExplainError>) -> Result<Option<TreeExplainer>, ExplainError> {
+fn refused_as_unsupported(
+    made: Result<TreeExplainer, TreeExplainError>,
+) -> Result<Option<TreeExplainer>, ExplainError> {
     match made {
         Ok(explainer) => Ok(Some(explainer)),
         Err(
@@ -315,7 +405,10 @@ fn refused_as_unsupported(made: Result<TreeExplainer, TreeExplainError>) -> Resu
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the fields of one record, named at both ends")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the fields of one record, named at both ends"
+)]
 fn complete(
     method: Method,
     space: OutputSpace,

@@ -25,7 +25,11 @@ impl LinearExplainer {
         means.iter_mut().for_each(|mean| *mean /= rows);
         let base_values = (0..linear.outputs())
             .map(|output| {
-                let terms = linear.weights(output).iter().zip(&means).map(|(w, mean)| w * mean);
+                let terms = linear
+                    .weights(output)
+                    .iter()
+                    .zip(&means)
+                    .map(|(w, mean)| w * mean);
                 linear.intercept()[output] + terms.sum::<f64>()
             })
             .collect();
@@ -38,12 +42,19 @@ impl LinearExplainer {
     }
 
     /// Adds the values of one encoded row to `attributions` `[features, outputs]`.
-    pub(crate) fn explain(&self, linear: &Linear, column_feature: &[u32], row: &[f64], attributions: &mut [f64]) {
+    pub(crate) fn explain(
+        &self,
+        linear: &Linear,
+        column_feature: &[u32],
+        row: &[f64],
+        attributions: &mut [f64],
+    ) {
         let outputs = linear.outputs();
         for output in 0..outputs {
             let weights = linear.weights(output);
             for (column, &feature) in column_feature.iter().enumerate() {
-                attributions[feature as usize * outputs + output] += weights[column] * (row[column] - self.means[column]);
+                attributions[feature as usize * outputs + output] +=
+                    weights[column] * (row[column] - self.means[column]);
             }
         }
     }

@@ -3,13 +3,20 @@
 use hyaline_explain::{ExplainError, Explainer, Method, OutputSpace, Request};
 use hyaline_model::graph::{GraphInput, GraphNode, GraphParts, Linear, Op, ValueId};
 use hyaline_model::{
-    Batch, Column, Core, ElementType, Feature, FeatureKind, Head, Link, Model, ModelParts, Schema, Symbols,
+    Batch, Column, Core, ElementType, Feature, FeatureKind, Head, Link, Model, ModelParts, Schema,
+    Symbols,
 };
 
 /// `y = intercept + W x` over three features of which the last two share a column pair with swapped order.
 fn linear_model(background: Option<Vec<Vec<f64>>>) -> Model {
     let names = ["a", "b", "c"];
-    let schema = Schema::new(names.iter().map(|name| Feature::new(*name, FeatureKind::Number)).collect()).unwrap();
+    let schema = Schema::new(
+        names
+            .iter()
+            .map(|name| Feature::new(*name, FeatureKind::Number))
+            .collect(),
+    )
+    .unwrap();
     let linear = Linear::new(3, vec![2.0, -1.0, 0.5, 0.0, 3.0, -0.25], vec![1.0, -2.0]).unwrap();
     let background = background.map(|columns| {
         Batch::new(&schema, columns.into_iter().map(Column::Numbers).collect()).unwrap()
@@ -34,8 +41,15 @@ fn linear_model(background: Option<Vec<Vec<f64>>>) -> Model {
                 outputs: 1,
             }],
         },
-        head: Head::Regression { value: ValueId(1), targets: vec!["y".to_owned(), "z".to_owned()] },
-        core: Core::Additive { node: 0, column_feature: vec![0, 1, 2], link: Link::Identity },
+        head: Head::Regression {
+            value: ValueId(1),
+            targets: vec!["y".to_owned(), "z".to_owned()],
+        },
+        core: Core::Additive {
+            node: 0,
+            column_feature: vec![0, 1, 2],
+            link: Link::Identity,
+        },
         positive: 0,
         explainer: hyaline_model::ExplainerSettings::default(),
         background,
@@ -46,15 +60,27 @@ fn linear_model(background: Option<Vec<Vec<f64>>>) -> Model {
 }
 
 fn background() -> Vec<Vec<f64>> {
-    vec![vec![0.0, 1.0, 5.0, -2.0], vec![1.0, 1.0, 2.0, 0.5], vec![-3.0, 0.0, 0.0, 9.0]]
+    vec![
+        vec![0.0, 1.0, 5.0, -2.0],
+        vec![1.0, 1.0, 2.0, 0.5],
+        vec![-3.0, 0.0, 0.0, 9.0],
+    ]
 }
 
 fn rows(model: &Model) -> Batch {
     let columns = vec![vec![1.0, -4.0], vec![2.0, 0.0], vec![0.25, 7.5]];
-    Batch::new(model.schema(), columns.into_iter().map(Column::Numbers).collect()).unwrap()
+    Batch::new(
+        model.schema(),
+        columns.into_iter().map(Column::Numbers).collect(),
+    )
+    .unwrap()
 }
 
-fn explain(model: &Model, method: Option<Method>, space: Option<OutputSpace>) -> Result<hyaline_explain::Explanations, ExplainError> {
+fn explain(
+    model: &Model,
+    method: Option<Method>,
+    space: Option<OutputSpace>,
+) -> Result<hyaline_explain::Explanations, ExplainError> {
     let explainer = Explainer::new(model).unwrap();
     explainer.explain(model, &rows(model), Request { method, space })
 }
@@ -87,7 +113,14 @@ fn explanations_add_up() {
         let predictions = model.predict(&rows(&model)).unwrap();
         assert_eq!(explanations.predictions, predictions.values);
         assert_eq!(explanations.residuals.len(), 4);
-        assert!(explanations.residuals.iter().all(|residual| residual.abs() < 1e-12), "{:?}", explanations.residuals);
+        assert!(
+            explanations
+                .residuals
+                .iter()
+                .all(|residual| residual.abs() < 1e-12),
+            "{:?}",
+            explanations.residuals
+        );
     }
 }
 
@@ -95,7 +128,9 @@ fn explanations_add_up() {
 fn without_a_background_the_refusal_says_how_to_get_one() {
     let model = linear_model(None);
     assert_eq!(
-        explain(&model, Some(Method::Linear), None).unwrap_err().to_string(),
+        explain(&model, Some(Method::Linear), None)
+            .unwrap_err()
+            .to_string(),
         "the closed form needs a linear model and a background (pack with --data)"
     );
     assert_eq!(
@@ -109,6 +144,9 @@ fn a_tree_method_is_refused_for_a_linear_model() {
     let model = linear_model(Some(background()));
     for method in [Method::Interventional, Method::PathDependent] {
         let error = explain(&model, Some(method), None).unwrap_err();
-        assert!(matches!(&error, ExplainError::Unsupported(text) if text.contains("needs a tree ensemble")), "{error}");
+        assert!(
+            matches!(&error, ExplainError::Unsupported(text) if text.contains("needs a tree ensemble")),
+            "{error}"
+        );
     }
 }

@@ -91,15 +91,32 @@ fn open(question: &Question) -> Result<Asked> {
     };
     let mut progress = Progress::new();
     progress.step(format_args!("compiling `{}`", card.name));
-    let engine = Engine::new(EngineConfig { concurrency: 1, cache: serve::cache_folder() })?;
+    let engine = Engine::new(EngineConfig {
+        concurrency: 1,
+        cache: serve::cache_folder(),
+    })?;
     let function = Function::load(&engine, &card.name, &component, Policy::default())?;
-    let instance = function.instance().with_context(|| format!("`{}` does not start", card.name))?;
-    progress.step(format_args!("asking `{}` about {} rows", card.name, rows.len()));
-    Ok(Asked { card, instance, rows, progress })
+    let instance = function
+        .instance()
+        .with_context(|| format!("`{}` does not start", card.name))?;
+    progress.step(format_args!(
+        "asking `{}` about {} rows",
+        card.name,
+        rows.len()
+    ));
+    Ok(Asked {
+        card,
+        instance,
+        rows,
+        progress,
+    })
 }
 
 /// Asks about `rows` batch by batch; `ask` gets the columns and the position of the first row.
-fn in_batches(asked: &mut Asked, mut ask: impl FnMut(&mut Instance, &[Column], usize) -> Result<()>) -> Result<()> {
+fn in_batches(
+    asked: &mut Asked,
+    mut ask: impl FnMut(&mut Instance, &[Column], usize) -> Result<()>,
+) -> Result<()> {
     for (index, rows) in asked.rows.chunks(BATCH).enumerate() {
         let first = index * BATCH;
         let cells = columns(&asked.card.features, rows).map_err(|mut error| {
@@ -107,8 +124,14 @@ fn in_batches(asked: &mut Asked, mut ask: impl FnMut(&mut Instance, &[Column], u
             error
         })?;
         let columns: Vec<Column> = cells.into_iter().map(column).collect();
-        ask(&mut asked.instance, &columns, first)
-            .with_context(|| format!("`{}` gives no answer for rows {} to {}", asked.card.name, first + 1, first + rows.len()))?;
+        ask(&mut asked.instance, &columns, first).with_context(|| {
+            format!(
+                "`{}` gives no answer for rows {} to {}",
+                asked.card.name,
+                first + 1,
+                first + rows.len()
+            )
+        })?;
     }
     Ok(())
 }
@@ -165,7 +188,12 @@ pub(crate) fn explain(arguments: &Explain) -> Result<()> {
     })?;
     drop(asked.progress);
     match arguments.question.output {
-        Form::Table => print(&chart::page(&explained, &predicted, &asked.rows, usize::from(arguments.top))),
+        Form::Table => print(&chart::page(
+            &explained,
+            &predicted,
+            &asked.rows,
+            usize::from(arguments.top),
+        )),
         Form::Json => print(&explained.json_lines(&predicted)),
         Form::Csv => {
             let (header, lines) = explained.table();
@@ -180,7 +208,11 @@ fn csv(header: &[String], lines: &[Vec<String>]) -> Result<String> {
     for line in lines {
         writer.write_record(line)?;
     }
-    Ok(String::from_utf8(writer.into_inner().context("the answers cannot be written")?)?)
+    Ok(String::from_utf8(
+        writer
+            .into_inner()
+            .context("the answers cannot be written")?,
+    )?)
 }
 
 fn print(text: &str) -> Result<()> {

@@ -11,11 +11,20 @@ use crate::table::number;
 const WIDTH: usize = 16;
 
 /// A chart per row: for several outputs, that of the answer.
-pub(crate) fn page(explained: &Explained, predicted: &Predicted, rows: &[Row], top: usize) -> String {
+pub(crate) fn page(
+    explained: &Explained,
+    predicted: &Predicted,
+    rows: &[Row],
+    top: usize,
+) -> String {
     let mut text = String::new();
     for (index, (explanation, row)) in explained.rows.iter().zip(rows).enumerate() {
-        let output = predicted.answer(index).min(explanation.outputs.len().saturating_sub(1));
-        let Some(reasons) = explanation.outputs.get(output) else { continue };
+        let output = predicted
+            .answer(index)
+            .min(explanation.outputs.len().saturating_sub(1));
+        let Some(reasons) = explanation.outputs.get(output) else {
+            continue;
+        };
         let exact = if explanation.exact { "exact, " } else { "" };
         text += &format!("row {}: {}\n", index + 1, predicted.headline(index, number));
         text += &format!(
@@ -38,12 +47,20 @@ fn lines(features: &[String], reasons: &Reasons, row: &Row, top: usize) -> Vec<(
     let mut lines: Vec<(String, f64)> = features
         .iter()
         .zip(&reasons.attributions)
-        .map(|(name, value)| (format!("{name} = {}", row.get(name).map_or("null".to_owned(), seen)), *value))
+        .map(|(name, value)| {
+            (
+                format!("{name} = {}", row.get(name).map_or("null".to_owned(), seen)),
+                *value,
+            )
+        })
         .collect();
     lines.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
     if lines.len() > top + 1 {
         let rest = lines.split_off(top);
-        lines.push((format!("{} others", rest.len()), rest.iter().map(|(_, value)| value).sum()));
+        lines.push((
+            format!("{} others", rest.len()),
+            rest.iter().map(|(_, value)| value).sum(),
+        ));
     }
     lines
 }
@@ -53,26 +70,46 @@ fn seen(value: &Value) -> String {
 }
 
 fn bars(lines: &[(String, f64)]) -> String {
-    let longest = lines.iter().map(|(text, _)| text.chars().count()).max().unwrap_or(0);
-    let largest = lines.iter().map(|(_, value)| value.abs()).fold(0.0, f64::max);
+    let longest = lines
+        .iter()
+        .map(|(text, _)| text.chars().count())
+        .max()
+        .unwrap_or(0);
+    let largest = lines
+        .iter()
+        .map(|(_, value)| value.abs())
+        .fold(0.0, f64::max);
     let length = |value: f64| match largest > 0.0 {
-        true => ((value.abs() / largest * WIDTH as f64).round() as usize).max(usize::from(value != 0.0)),
+        true => {
+            ((value.abs() / largest * WIDTH as f64).round() as usize).max(usize::from(value != 0.0))
+        }
         false => 0,
     };
     lines
         .iter()
         .map(|(text, value)| {
             let bar = "█".repeat(length(*value));
-            let (left, right) = if *value < 0.0 { (bar.as_str(), "") } else { ("", bar.as_str()) };
+            let (left, right) = if *value < 0.0 {
+                (bar.as_str(), "")
+            } else {
+                ("", bar.as_str())
+            };
             let gap = " ".repeat(longest - text.chars().count());
-            format!("  {text}{gap}  {:>12}  {left:>WIDTH$}|{right}\n", signed(*value))
+            format!(
+                "  {text}{gap}  {:>12}  {left:>WIDTH$}|{right}\n",
+                signed(*value)
+            )
         })
         .collect()
 }
 
 fn signed(value: f64) -> String {
     let text = number(value);
-    if text.starts_with('-') { text } else { format!("+{text}") }
+    if text.starts_with('-') {
+        text
+    } else {
+        format!("+{text}")
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +118,11 @@ mod tests {
 
     #[test]
     fn bars_go_to_their_side_and_keep_proportion() {
-        let lines = [("a = 1".to_owned(), 2.0), ("long = x".to_owned(), -1.0), ("z = 0".to_owned(), 0.0)];
+        let lines = [
+            ("a = 1".to_owned(), 2.0),
+            ("long = x".to_owned(), -1.0),
+            ("z = 0".to_owned(), 0.0),
+        ];
         let expected = concat!(
             "  a = 1               +2                  |████████████████\n",
             "  long = x            -1          ████████|\n",
@@ -92,7 +133,12 @@ mod tests {
 
     #[test]
     fn the_rest_is_summed_up() {
-        let reasons = Reasons { base: 0.0, prediction: 0.0, residual: 0.0, attributions: vec![0.1, -3.0, 0.2, 0.3] };
+        let reasons = Reasons {
+            base: 0.0,
+            prediction: 0.0,
+            residual: 0.0,
+            attributions: vec![0.1, -3.0, 0.2, 0.3],
+        };
         let features = ["a", "b", "c", "d"].map(str::to_owned);
         let row = serde_json::from_str(r#"{"a":1,"b":"x","c":2.5,"d":null}"#).expect("a row");
         let lines = lines(&features, &reasons, &row, 2);

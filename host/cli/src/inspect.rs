@@ -33,7 +33,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// A component and the words that name it in an error.
 pub(crate) fn read(path: &Path) -> Result<(Vec<u8>, String)> {
-    let component = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let component =
+        std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok((component, format!("{} is not a function", path.display())))
 }
 
@@ -45,7 +46,10 @@ fn page(card: &Card, size: u64) -> String {
     text.push('\n');
     let mut fact = |name: &str, value: String| text += &format!("{name:<12}{value}\n");
     let labels = card.labels.iter().map(shown).collect::<Vec<_>>().join(", ");
-    let target = card.target.as_ref().map_or(String::new(), |target| format!(" of {target}"));
+    let target = card
+        .target
+        .as_ref()
+        .map_or(String::new(), |target| format!(" of {target}"));
     match card.task.as_str() {
         "classification" => fact("task", format!("classification{target}: {labels}")),
         task => fact("task", format!("{task}{target}")),
@@ -55,8 +59,14 @@ fn page(card: &Card, size: u64) -> String {
     }
     let explainer = &card.explainer;
     let exact = if explainer.exact { ", exact" } else { "" };
-    let space = explainer.space.as_ref().map_or(String::new(), |space| format!(", in {space} space"));
-    fact("explainer", format!("{}{exact}{space}: {}", explainer.method, explainer.reason));
+    let space = explainer
+        .space
+        .as_ref()
+        .map_or(String::new(), |space| format!(", in {space} space"));
+    fact(
+        "explainer",
+        format!("{}{exact}{space}: {}", explainer.method, explainer.reason),
+    );
     fact("size", bytes(size));
     for (name, value) in &card.metrics {
         fact("metric", format!("{name} {}", number(*value)));
@@ -71,12 +81,18 @@ fn page(card: &Card, size: u64) -> String {
         fact("made by", format!("{tool} {version}"));
     }
     if let Some(golden) = &card.golden {
-        fact("golden rows", format!("{} (`hyaline verify` asks them again)", golden.rows.len()));
+        fact(
+            "golden rows",
+            format!("{} (`hyaline verify` asks them again)", golden.rows.len()),
+        );
     }
     fact("example", Value::Object(card.example.clone()).to_string());
     text.push('\n');
     let header = ["feature", "kind", "missing", "values", "description"].map(str::to_owned);
-    text += &render(&header, &card.features.iter().map(feature).collect::<Vec<_>>());
+    text += &render(
+        &header,
+        &card.features.iter().map(feature).collect::<Vec<_>>(),
+    );
     text
 }
 
@@ -86,11 +102,23 @@ fn feature(feature: &FeatureCard) -> Vec<String> {
         (None, []) => String::new(),
         (None, categories) => categories.join(", "),
     };
-    let missing = if feature.missing { "accepted" } else { "refused" };
-    vec![feature.name.clone(), feature.kind.clone(), missing.to_owned(), values, feature.description.clone()]
+    let missing = if feature.missing {
+        "accepted"
+    } else {
+        "refused"
+    };
+    vec![
+        feature.name.clone(),
+        feature.kind.clone(),
+        missing.to_owned(),
+        values,
+        feature.description.clone(),
+    ]
 }
 
 /// A label without the quotes of JSON.
 pub(crate) fn shown(label: &Value) -> String {
-    label.as_str().map_or_else(|| label.to_string(), str::to_owned)
+    label
+        .as_str()
+        .map_or_else(|| label.to_string(), str::to_owned)
 }

@@ -97,8 +97,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut progress = Progress::new();
     let packed = hyaline_pack::pack(&recipe, &inputs, &mut |step| progress.step(step));
     drop(progress);
-    let Packed { component, report, .. } = packed.with_context(|| format!("`{}` is not packed", recipe.function.name))?;
-    let output = arguments.output.clone().unwrap_or_else(|| format!("{}.wasm", recipe.function.name).into());
+    let Packed {
+        component, report, ..
+    } = packed.with_context(|| format!("`{}` is not packed", recipe.function.name))?;
+    let output = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| format!("{}.wasm", recipe.function.name).into());
     write(&output, &component)?;
     if !arguments.quiet {
         eprint!("{}", summary(&report, &output));
@@ -109,7 +114,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Writes beside the file and renames, so that a reader never sees half a function.
 fn write(output: &Path, component: &[u8]) -> Result<()> {
     let refused = || format!("the function cannot be written to {}", output.display());
-    if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = output
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).with_context(refused)?;
     }
     let mut partial = output.as_os_str().to_owned();
@@ -129,15 +137,27 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
     let mut recipe = if input.is_dir() {
         let file = input.join(FILE_NAME);
         if !file.is_file() {
-            bail!("the folder {} has no {FILE_NAME}; name the model file, or write a recipe", input.display());
+            bail!(
+                "the folder {} has no {FILE_NAME}; name the model file, or write a recipe",
+                input.display()
+            );
         }
         Recipe::read(&file)?
-    } else if input.extension().is_some_and(|extension| extension == "toml") {
+    } else if input
+        .extension()
+        .is_some_and(|extension| extension == "toml")
+    {
         Recipe::read(input)?
     } else {
         Recipe {
-            function: Function { name: default_name(input), ..Function::default() },
-            model: Source { path: input.clone(), ..Source::default() },
+            function: Function {
+                name: default_name(input),
+                ..Function::default()
+            },
+            model: Source {
+                path: input.clone(),
+                ..Source::default()
+            },
             ..Recipe::default()
         }
     };
@@ -148,12 +168,30 @@ fn recipe(arguments: &Arguments) -> Result<Recipe> {
 /// `model.onnx` says nothing; its folder does.
 fn default_name(model: &Path) -> String {
     let stem = model.file_stem().unwrap_or_default().to_string_lossy();
-    let folder = || Some(model.canonicalize().ok()?.parent()?.file_name()?.to_string_lossy().into_owned());
+    let folder = || {
+        Some(
+            model
+                .canonicalize()
+                .ok()?
+                .parent()?
+                .file_name()?
+                .to_string_lossy()
+                .into_owned(),
+        )
+    };
     let name = match &*stem {
         "model" => folder().unwrap_or_else(|| "model".to_owned()),
         stem => stem.to_owned(),
     };
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
 }
 
 fn override_by(recipe: &mut Recipe, arguments: &Arguments) -> Result<()> {
@@ -208,8 +246,13 @@ fn override_by(recipe: &mut Recipe, arguments: &Arguments) -> Result<()> {
                 bail!("--background is 0; give at least 1 row, or leave --data out");
             }
         }
-        None if arguments.target.is_some() || arguments.background.is_some() || arguments.golden.is_some() => {
-            bail!("--target, --background and --golden speak about reference data; name it with --data");
+        None if arguments.target.is_some()
+            || arguments.background.is_some()
+            || arguments.golden.is_some() =>
+        {
+            bail!(
+                "--target, --background and --golden speak about reference data; name it with --data"
+            );
         }
         None => {}
     }
@@ -238,14 +281,21 @@ fn summary(report: &Report, output: &Path) -> String {
         share(report.memory_bytes, MEMORY_LIMIT),
         bytes(MEMORY_LIMIT)
     );
-    text += &format!("  explainer  {}: {}\n", report.explainer.method, report.explainer.reason);
+    text += &format!(
+        "  explainer  {}: {}\n",
+        report.explainer.method, report.explainer.reason
+    );
     text += &format!(
         "  proof      {} golden rows: the model, the loaded engine and the function answer alike to the bit\n",
         report.golden_rows
     );
     text += &format!("  time       {:.2} s", total.as_secs_f64());
     for (step, took) in &report.steps {
-        text += &format!("{} {step} {:.2}", if text.ends_with('s') { ":" } else { "," }, took.as_secs_f64());
+        text += &format!(
+            "{} {step} {:.2}",
+            if text.ends_with('s') { ":" } else { "," },
+            took.as_secs_f64()
+        );
     }
     text.push('\n');
     for note in &report.notes {

@@ -29,7 +29,10 @@ impl Progress {
                 };
             }
         });
-        Progress { steps: Some(steps), teller: Some(teller) }
+        Progress {
+            steps: Some(steps),
+            teller: Some(teller),
+        }
     }
 
     /// A new step begins; the one before it is done.

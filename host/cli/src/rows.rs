@@ -10,10 +10,13 @@ use serde_json::Value;
 /// The bytes of `path`; standard input when there is none or it is `-`.
 pub(crate) fn bytes(path: Option<&Path>) -> Result<Vec<u8>> {
     match path.filter(|path| *path != Path::new("-")) {
-        Some(path) => std::fs::read(path).with_context(|| format!("the rows in {} cannot be read", path.display())),
+        Some(path) => std::fs::read(path)
+            .with_context(|| format!("the rows in {} cannot be read", path.display())),
         None => {
             let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).context("standard input cannot be read")?;
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .context("standard input cannot be read")?;
             Ok(bytes)
         }
     }
@@ -46,36 +49,66 @@ fn json(bytes: &[u8], features: &[FeatureCard]) -> Result<Vec<Row>> {
             value => rows.push(value),
         }
     }
-    rows.into_iter().enumerate().map(|(index, value)| row(index, value, features)).collect()
+    rows.into_iter()
+        .enumerate()
+        .map(|(index, value)| row(index, value, features))
+        .collect()
 }
 
 fn row(index: usize, value: Value, features: &[FeatureCard]) -> Result<Row> {
     let position = index + 1;
     match value {
-        Value::Object(row) => match row.keys().find(|name| features.iter().all(|feature| feature.name != **name)) {
-            Some(name) => Err(anyhow!("row {position}: `{name}` is no feature; the features are {}", listed(features))),
+        Value::Object(row) => match row
+            .keys()
+            .find(|name| features.iter().all(|feature| feature.name != **name))
+        {
+            Some(name) => Err(anyhow!(
+                "row {position}: `{name}` is no feature; the features are {}",
+                listed(features)
+            )),
             None => Ok(row),
         },
-        Value::Array(values) if values.len() == features.len() => {
-            Ok(features.iter().map(|feature| feature.name.clone()).zip(values).collect())
-        }
-        Value::Array(values) => {
-            Err(anyhow!("row {position} has {} values for {} features: {}", values.len(), features.len(), listed(features)))
-        }
-        other => Err(anyhow!("row {position} is {other}; a row is an object by feature name, or an array")),
+        Value::Array(values) if values.len() == features.len() => Ok(features
+            .iter()
+            .map(|feature| feature.name.clone())
+            .zip(values)
+            .collect()),
+        Value::Array(values) => Err(anyhow!(
+            "row {position} has {} values for {} features: {}",
+            values.len(),
+            features.len(),
+            listed(features)
+        )),
+        other => Err(anyhow!(
+            "row {position} is {other}; a row is an object by feature name, or an array"
+        )),
     }
 }
 
 fn csv(bytes: &[u8], features: &[FeatureCard]) -> Result<Vec<Row>> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-    let header = reader.headers().context("the rows are not valid CSV")?.clone();
-    let columns: Vec<Option<&FeatureCard>> =
-        header.iter().map(|name| features.iter().find(|feature| feature.name == name)).collect();
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(bytes);
+    let header = reader
+        .headers()
+        .context("the rows are not valid CSV")?
+        .clone();
+    let columns: Vec<Option<&FeatureCard>> = header
+        .iter()
+        .map(|name| features.iter().find(|feature| feature.name == name))
+        .collect();
     if columns.iter().all(Option::is_none) {
-        bail!("no column of the CSV is a feature; the first line names the columns, the features are {}", listed(features));
+        bail!(
+            "no column of the CSV is a feature; the first line names the columns, the features are {}",
+            listed(features)
+        );
     }
-    let left: Vec<String> =
-        header.iter().zip(&columns).filter(|(_, column)| column.is_none()).map(|(name, _)| format!("`{name}`")).collect();
+    let left: Vec<String> = header
+        .iter()
+        .zip(&columns)
+        .filter(|(_, column)| column.is_none())
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
     if !left.is_empty() {
         eprintln!("note: no features, left out: {}", left.join(", "));
     }
@@ -83,8 +116,13 @@ fn csv(bytes: &[u8], features: &[FeatureCard]) -> Result<Vec<Row>> {
         .records()
         .map(|record| {
             let record = record.context("the rows are not valid CSV")?;
-            let cells = columns.iter().zip(&record).filter_map(|(column, text)| column.map(|feature| (feature, text)));
-            Ok(cells.map(|(feature, text)| (feature.name.clone(), cell(feature, text))).collect())
+            let cells = columns
+                .iter()
+                .zip(&record)
+                .filter_map(|(column, text)| column.map(|feature| (feature, text)));
+            Ok(cells
+                .map(|(feature, text)| (feature.name.clone(), cell(feature, text)))
+                .collect())
         })
         .collect()
 }
@@ -97,12 +135,20 @@ fn cell(feature: &FeatureCard, text: &str) -> Value {
         (_, "NA" | "NaN" | "nan" | "null") => Value::Null,
         ("boolean", "true" | "True" | "TRUE") => Value::from(true),
         ("boolean", "false" | "False" | "FALSE") => Value::from(false),
-        (_, text) => text.parse::<f64>().ok().filter(|value| value.is_finite()).map_or(Value::from(text), Value::from),
+        (_, text) => text
+            .parse::<f64>()
+            .ok()
+            .filter(|value| value.is_finite())
+            .map_or(Value::from(text), Value::from),
     }
 }
 
 fn listed(features: &[FeatureCard]) -> String {
-    features.iter().map(|feature| format!("`{}`", feature.name)).collect::<Vec<_>>().join(", ")
+    features
+        .iter()
+        .map(|feature| format!("`{}`", feature.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -116,7 +162,11 @@ mod tests {
 
     #[test]
     fn every_form_gives_the_same_rows() {
-        let expected = parse(br#"[{"age":30.0,"sex":"f"},{"age":null,"sex":"m"}]"#, &features()).expect("rows");
+        let expected = parse(
+            br#"[{"age":30.0,"sex":"f"},{"age":null,"sex":"m"}]"#,
+            &features(),
+        )
+        .expect("rows");
         for text in [
             "{\"age\":30.0,\"sex\":\"f\"}\n{\"age\":null,\"sex\":\"m\"}\n",
             r#"{"instances":[[30.0,"f"],[null,"m"]]}"#,
@@ -131,13 +181,27 @@ mod tests {
         for (text, words) in [
             ("  \n", "there are no rows: the input is empty"),
             ("[]", "there are no rows in the input"),
-            (r#"{"agee":1}"#, "row 1: `agee` is no feature; the features are `age`, `sex`"),
+            (
+                r#"{"agee":1}"#,
+                "row 1: `agee` is no feature; the features are `age`, `sex`",
+            ),
             ("[[1]]", "row 1 has 1 values for 2 features: `age`, `sex`"),
-            ("[3]", "row 1 is 3; a row is an object by feature name, or an array"),
+            (
+                "[3]",
+                "row 1 is 3; a row is an object by feature name, or an array",
+            ),
             ("{\"age\":", "the rows are not valid JSON"),
-            ("a,b\n1,2\n", "no column of the CSV is a feature; the first line names the columns, the features are `age`, `sex`"),
+            (
+                "a,b\n1,2\n",
+                "no column of the CSV is a feature; the first line names the columns, the features are `age`, `sex`",
+            ),
         ] {
-            assert_eq!(parse(text.as_bytes(), &features()).expect_err("refused").to_string(), words);
+            assert_eq!(
+                parse(text.as_bytes(), &features())
+                    .expect_err("refused")
+                    .to_string(),
+                words
+            );
         }
     }
 }

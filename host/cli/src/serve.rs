@@ -55,17 +55,30 @@ pub(crate) fn up(arguments: &Up) -> Result<()> {
     for warning in application.warnings() {
         eprintln!("warning: {warning}");
     }
-    let missing = application.components().iter().find(|component| !component.path.is_file());
+    let missing = application
+        .components()
+        .iter()
+        .find(|component| !component.path.is_file());
     if let Some(component) = missing {
-        let build = component.build.as_ref().map(|build| build.commands.join(" && "));
+        let build = component
+            .build
+            .as_ref()
+            .map(|build| build.commands.join(" && "));
         let remedy = build.map_or(String::new(), |command| format!("; `{command}` makes it"));
-        bail!("the component `{}` is not there: {}{remedy}", component.id, component.path.display());
+        bail!(
+            "the component `{}` is not there: {}{remedy}",
+            component.id,
+            component.path.display()
+        );
     }
     run(&application, &arguments.settings)
 }
 
 pub(crate) fn serve(arguments: &Serve) -> Result<()> {
-    run(&Application::single(&arguments.function), &arguments.settings)
+    run(
+        &Application::single(&arguments.function),
+        &arguments.settings,
+    )
 }
 
 fn run(application: &Application, settings: &Settings) -> Result<()> {
@@ -73,25 +86,38 @@ fn run(application: &Application, settings: &Settings) -> Result<()> {
         listen: settings.listen,
         concurrency: settings.concurrency,
         body_limit: usize::from(settings.body) << 20,
-        cache: if settings.no_cache { None } else { settings.cache.clone().or_else(cache_folder) },
+        cache: if settings.no_cache {
+            None
+        } else {
+            settings.cache.clone().or_else(cache_folder)
+        },
         ..Config::default()
     };
     config.limits.deadline = Duration::from_secs(settings.deadline);
     config.limits.memory = settings.memory << 20;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no threads to serve with")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to serve with")?;
     runtime.block_on(async {
         let server = Server::bind(config, application).await?;
         announce(server.startup())?;
         match server.serve(termination()).await {
             Drained::Completely => Ok(()),
-            Drained::CutOff => bail!("some requests took longer than the time to drain and were cut off"),
+            Drained::CutOff => {
+                bail!("some requests took longer than the time to drain and were cut off")
+            }
         }
     })
 }
 
 fn announce(startup: &Startup) -> Result<()> {
     let mut output = std::io::stdout().lock();
-    writeln!(output, "{} on {} (ready in {:.0} ms)", startup.application, startup.base_url, startup.ready_ms)?;
+    writeln!(
+        output,
+        "{} on {} (ready in {:.0} ms)",
+        startup.application, startup.base_url, startup.ready_ms
+    )?;
     for route in &startup.routes {
         writeln!(output, "\n{}  {}", route.url, route.description)?;
         writeln!(output, "  {}", route.curl)?;
@@ -102,6 +128,12 @@ fn announce(startup: &Startup) -> Result<()> {
 
 /// `$XDG_CACHE_HOME/hyaline` or `~/.cache/hyaline`.
 pub(crate) fn cache_folder() -> Option<PathBuf> {
-    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-    Some(named.or_else(|| Some(std::env::home_dir()?.join(".cache")))?.join("hyaline"))
+    let named = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute());
+    Some(
+        named
+            .or_else(|| Some(std::env::home_dir()?.join(".cache")))?
+            .join("hyaline"),
+    )
 }

@@ -15,9 +15,15 @@ fn models() -> PathBuf {
 
 fn hyaline(arguments: &[&str], input: &[u8]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hyaline"));
-    command.args(arguments).env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    command
+        .args(arguments)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
     // A command that refuses its arguments does not read.
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     child.wait_with_output().expect("the command ends")
@@ -29,7 +35,11 @@ fn text(bytes: &[u8]) -> String {
 
 fn answer(arguments: &[&str], input: &[u8]) -> String {
     let output = hyaline(arguments, input);
-    assert!(output.status.success(), "hyaline {arguments:?}: {}", text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "hyaline {arguments:?}: {}",
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
@@ -37,7 +47,10 @@ fn answer(arguments: &[&str], input: &[u8]) -> String {
 fn refusal(arguments: &[&str], input: &[u8]) -> (i32, String) {
     let output = hyaline(arguments, input);
     assert_eq!(text(&output.stdout), "", "hyaline {arguments:?}");
-    (output.status.code().expect("an exit code"), text(&output.stderr))
+    (
+        output.status.code().expect("an exit code"),
+        text(&output.stderr),
+    )
 }
 
 /// The packed functions, made once for all tests.
@@ -48,11 +61,24 @@ fn packed(name: &str) -> String {
         for name in MODELS {
             let output = folder.join(name).with_extension("wasm");
             let recipe = models().join(name);
-            answer(&["pack", recipe.to_str().expect("UTF-8"), "-o", output.to_str().expect("UTF-8")], b"");
+            answer(
+                &[
+                    "pack",
+                    recipe.to_str().expect("UTF-8"),
+                    "-o",
+                    output.to_str().expect("UTF-8"),
+                ],
+                b"",
+            );
         }
         folder
     });
-    folder.join(name).with_extension("wasm").to_str().expect("UTF-8").to_owned()
+    folder
+        .join(name)
+        .with_extension("wasm")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned()
 }
 
 fn close(one: f64, two: f64) -> bool {
@@ -62,11 +88,21 @@ fn close(one: f64, two: f64) -> bool {
 #[test]
 fn functions_answer_as_the_reference_libraries_do() {
     for name in MODELS {
-        let golden = std::fs::read_to_string(models().join(name).join("golden.jsonl")).expect("golden rows");
-        let golden: Vec<Value> = golden.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let golden =
+            std::fs::read_to_string(models().join(name).join("golden.jsonl")).expect("golden rows");
+        let golden: Vec<Value> = golden
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
         let rows: Value = golden.iter().map(|line| line["row"].clone()).collect();
-        let answers = answer(&["explain", &packed(name), "--output", "json"], rows.to_string().as_bytes());
-        let answers: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let answers = answer(
+            &["explain", &packed(name), "--output", "json"],
+            rows.to_string().as_bytes(),
+        );
+        let answers: Vec<Value> = answers
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
         assert_eq!(answers.len(), golden.len());
         for (index, (found, expected)) in answers.iter().zip(&golden).enumerate() {
             let place = format!("{name}, golden row {index}");
@@ -75,16 +111,43 @@ fn functions_answer_as_the_reference_libraries_do() {
             }
             let values = found["values"].as_object().expect("values").values();
             for (found, expected) in values.zip(expected["values"].as_array().expect("values")) {
-                assert!(close(found.as_f64().unwrap(), expected.as_f64().unwrap()), "{place}: {found} for {expected}");
+                assert!(
+                    close(found.as_f64().unwrap(), expected.as_f64().unwrap()),
+                    "{place}: {found} for {expected}"
+                );
             }
-            assert_eq!((&found["exact"], &found["space"]), (&Value::from(true), &Value::from("margin")), "{place}");
-            for (output, explanation) in found["explanations"].as_array().expect("explanations").iter().enumerate() {
-                let base = (explanation["base_value"].as_f64().unwrap(), expected["base"][output].as_f64().unwrap());
-                assert!(close(base.0, base.1), "{place}: base {} for {}", base.0, base.1);
-                for (feature, expected) in expected["attributions"].as_object().expect("attributions") {
-                    let found = explanation["attributions"][feature].as_f64().expect("an attribution");
+            assert_eq!(
+                (&found["exact"], &found["space"]),
+                (&Value::from(true), &Value::from("margin")),
+                "{place}"
+            );
+            for (output, explanation) in found["explanations"]
+                .as_array()
+                .expect("explanations")
+                .iter()
+                .enumerate()
+            {
+                let base = (
+                    explanation["base_value"].as_f64().unwrap(),
+                    expected["base"][output].as_f64().unwrap(),
+                );
+                assert!(
+                    close(base.0, base.1),
+                    "{place}: base {} for {}",
+                    base.0,
+                    base.1
+                );
+                for (feature, expected) in
+                    expected["attributions"].as_object().expect("attributions")
+                {
+                    let found = explanation["attributions"][feature]
+                        .as_f64()
+                        .expect("an attribution");
                     let expected = expected[output].as_f64().expect("an attribution");
-                    assert!(close(found, expected), "{place}, `{feature}`: {found} for {expected}");
+                    assert!(
+                        close(found, expected),
+                        "{place}, `{feature}`: {found} for {expected}"
+                    );
                 }
             }
         }
@@ -95,11 +158,23 @@ fn functions_answer_as_the_reference_libraries_do() {
 fn functions_verify_and_packing_twice_gives_equal_bytes() {
     for name in MODELS {
         let said = answer(&["verify", &packed(name)], b"");
-        assert!(said.contains("to the bit, predictions and explanations; imports: wasi:"), "{said}");
+        assert!(
+            said.contains("to the bit, predictions and explanations; imports: wasi:"),
+            "{said}"
+        );
     }
     let again = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wine-again.wasm");
     let recipe = models().join("wine/function.toml");
-    answer(&["pack", recipe.to_str().unwrap(), "-o", again.to_str().unwrap(), "--quiet"], b"");
+    answer(
+        &[
+            "pack",
+            recipe.to_str().unwrap(),
+            "-o",
+            again.to_str().unwrap(),
+            "--quiet",
+        ],
+        b"",
+    );
     let bytes = |path: &str| std::fs::read(path).expect("a function");
     assert!(bytes(again.to_str().unwrap()) == bytes(&packed("wine")));
 }
@@ -110,20 +185,25 @@ fn a_changed_function_is_not_verified() {
     let mut bytes = std::fs::read(&wine).expect("a function");
     let card = hyaline_pack::card_bytes(&bytes).expect("a card");
     let start = card.as_ptr() as usize - bytes.as_ptr() as usize;
-    let golden = start + text(card).find("\"values\":[").expect("golden answers") + "\"values\":[0.".len();
+    let golden =
+        start + text(card).find("\"values\":[").expect("golden answers") + "\"values\":[0.".len();
     bytes[golden] = if bytes[golden] == b'1' { b'2' } else { b'1' };
     let changed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("changed.wasm");
     std::fs::write(&changed, bytes).expect("a file");
     let (code, said) = refusal(&["verify", changed.to_str().unwrap()], b"");
     assert_eq!(code, 1);
     assert!(said.contains("changed.wasm is not verified"), "{said}");
-    assert!(said.contains("the component differs from its card at `predictions.values[0]`"), "{said}");
+    assert!(
+        said.contains("the component differs from its card at `predictions.values[0]`"),
+        "{said}"
+    );
 }
 
 #[test]
 fn every_form_of_input_and_output_says_the_same() {
     let wine = packed("wine");
-    let card: Value = serde_json::from_str(&answer(&["inspect", &wine, "--json"], b"")).expect("the card is JSON");
+    let card: Value = serde_json::from_str(&answer(&["inspect", &wine, "--json"], b""))
+        .expect("the card is JSON");
     let example = card["example"].to_string();
     let csv = {
         let row = card["example"].as_object().expect("a row");
@@ -132,16 +212,33 @@ fn every_form_of_input_and_output_says_the_same() {
         format!("{}\n{}\n", names.join(","), values.join(","))
     };
     let expected = answer(&["predict", &wine, "--example", "-o", "csv"], b"");
-    assert!(expected.starts_with("row,label,barbera,barolo,grignolino\n1,"), "{expected}");
-    for input in [example.as_str(), &format!("[{example}]"), &format!("{{\"instances\":[{example}]}}"), &csv] {
-        assert_eq!(answer(&["predict", &wine, "-o", "csv"], input.as_bytes()), expected);
+    assert!(
+        expected.starts_with("row,label,barbera,barolo,grignolino\n1,"),
+        "{expected}"
+    );
+    for input in [
+        example.as_str(),
+        &format!("[{example}]"),
+        &format!("{{\"instances\":[{example}]}}"),
+        &csv,
+    ] {
+        assert_eq!(
+            answer(&["predict", &wine, "-o", "csv"], input.as_bytes()),
+            expected
+        );
     }
     let table = answer(&["predict", &wine, "-"], example.as_bytes());
     assert!(table.starts_with("row  label"), "{table}");
     let chart = answer(&["explain", &wine, "--example", "--top", "3"], b"");
-    assert!(chart.contains("10 others") && chart.contains('█') && chart.contains("exact, linear"), "{chart}");
+    assert!(
+        chart.contains("10 others") && chart.contains('█') && chart.contains("exact, linear"),
+        "{chart}"
+    );
     let csv = answer(&["explain", &wine, "--example", "-o", "csv"], b"");
-    assert!(csv.starts_with("row,output,base_value,prediction,residual,alcohol,"), "{csv}");
+    assert!(
+        csv.starts_with("row,output,base_value,prediction,residual,alcohol,"),
+        "{csv}"
+    );
     assert_eq!(csv.lines().count(), 4);
 }
 
@@ -154,26 +251,89 @@ fn refusals_are_one_clear_line_with_their_causes() {
     let data = folder.join("wine/reference.csv");
     let (wine, nothing) = (data.to_str().unwrap(), folder.join("nothing.onnx"));
     for (arguments, input, code, words) in [
-        (vec!["pack", nothing.to_str().unwrap()], "", 1, "nothing.onnx cannot be read"),
+        (
+            vec!["pack", nothing.to_str().unwrap()],
+            "",
+            1,
+            "nothing.onnx cannot be read",
+        ),
         (vec!["pack", wine], "", 1, "the model cannot be packed"),
-        (vec!["pack", model, "--target", "risk"], "", 1, "speak about reference data; name it with --data"),
-        (vec!["pack", model, "--data", wine, "--target", "cultivar"], "", 1, "the model cannot be packed"),
-        (vec!["pack", model, "--data", wine, "--target", "risk"], "", 1, "the reference data has no column `risk`"),
-        (vec!["pack", model, "--metric", "auc=high"], "", 2, "`high` is not a finite number"),
-        (vec!["inspect", model], "", 1, "the file is not a WebAssembly component"),
-        (vec!["predict", &credit], "{\"agee\": 1}", 1, "row 1: `agee` is no feature; the features are `age`, "),
-        (vec!["predict", &credit], "{\"age\": \"old\"}", 1, "row 1, feature `age`: \"old\" is no integer"),
-        (vec!["predict", &credit], "", 1, "there are no rows: the input is empty"),
-        (vec!["explain", &credit, "--method", "linear"], "EXAMPLE", 1, "`credit` gives no answer for rows 1 to 1"),
-        (vec!["forecast"], "", 2, "unrecognized subcommand 'forecast'"),
+        (
+            vec!["pack", model, "--target", "risk"],
+            "",
+            1,
+            "speak about reference data; name it with --data",
+        ),
+        (
+            vec!["pack", model, "--data", wine, "--target", "cultivar"],
+            "",
+            1,
+            "the model cannot be packed",
+        ),
+        (
+            vec!["pack", model, "--data", wine, "--target", "risk"],
+            "",
+            1,
+            "the reference data has no column `risk`",
+        ),
+        (
+            vec!["pack", model, "--metric", "auc=high"],
+            "",
+            2,
+            "`high` is not a finite number",
+        ),
+        (
+            vec!["inspect", model],
+            "",
+            1,
+            "the file is not a WebAssembly component",
+        ),
+        (
+            vec!["predict", &credit],
+            "{\"agee\": 1}",
+            1,
+            "row 1: `agee` is no feature; the features are `age`, ",
+        ),
+        (
+            vec!["predict", &credit],
+            "{\"age\": \"old\"}",
+            1,
+            "row 1, feature `age`: \"old\" is no integer",
+        ),
+        (
+            vec!["predict", &credit],
+            "",
+            1,
+            "there are no rows: the input is empty",
+        ),
+        (
+            vec!["explain", &credit, "--method", "linear"],
+            "EXAMPLE",
+            1,
+            "`credit` gives no answer for rows 1 to 1",
+        ),
+        (
+            vec!["forecast"],
+            "",
+            2,
+            "unrecognized subcommand 'forecast'",
+        ),
     ] {
         let example = || {
-            let card: Value = serde_json::from_str(&answer(&["inspect", &credit, "--json"], b"")).expect("JSON");
+            let card: Value =
+                serde_json::from_str(&answer(&["inspect", &credit, "--json"], b"")).expect("JSON");
             card["example"].to_string()
         };
-        let input = if input == "EXAMPLE" { example() } else { input.to_owned() };
+        let input = if input == "EXAMPLE" {
+            example()
+        } else {
+            input.to_owned()
+        };
         let (found, said) = refusal(&arguments, input.as_bytes());
-        assert!(said.starts_with("error: ") && said.contains(words), "hyaline {arguments:?}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(words),
+            "hyaline {arguments:?}: {said}"
+        );
         assert_eq!(found, code, "hyaline {arguments:?}: {said}");
     }
 }

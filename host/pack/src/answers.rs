@@ -25,9 +25,13 @@ impl Serialize for Float {
 
 impl<'de> Deserialize<'de> for Float {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Float, D::Error> {
-        let refused = |unexpected| D::Error::invalid_value(unexpected, &"a number, `NaN`, `Infinity` or `-Infinity`");
+        let refused = |unexpected| {
+            D::Error::invalid_value(unexpected, &"a number, `NaN`, `Infinity` or `-Infinity`")
+        };
         match Value::deserialize(deserializer)? {
-            Value::Number(number) => number.as_f64().ok_or_else(|| refused(Unexpected::Other("a number beyond f64"))),
+            Value::Number(number) => number
+                .as_f64()
+                .ok_or_else(|| refused(Unexpected::Other("a number beyond f64"))),
             Value::String(text) => match text.as_str() {
                 "NaN" => Ok(f64::NAN),
                 "Infinity" => Ok(f64::INFINITY),
@@ -108,29 +112,37 @@ pub struct Difference {
 impl Answers {
     /// What the model and explainer say outside of any sandbox.
     pub(crate) fn native(model: &Model, explainer: &Explainer, batch: &Batch) -> Answers {
-        let predictions = model.predict(batch).map_err(|error| error.to_string()).map(|found| Predictions {
-            outputs: found.outputs as u32,
-            values: floats(found.values),
-            margin_outputs: found.margin_outputs as u32,
-            margins: floats(found.margins),
-            labels: found.labels,
-        });
+        let predictions = model
+            .predict(batch)
+            .map_err(|error| error.to_string())
+            .map(|found| Predictions {
+                outputs: found.outputs as u32,
+                values: floats(found.values),
+                margin_outputs: found.margin_outputs as u32,
+                margins: floats(found.margins),
+                labels: found.labels,
+            });
         let explanations = explainer.explain(model, batch, Request::default());
-        let explanations = explanations.map_err(|error: ExplainError| error.to_string()).map(|found| Explanations {
-            method: method_name(found.method).to_owned(),
-            exact: found.exact,
-            space: match found.space {
-                OutputSpace::Margin => "margin".to_owned(),
-                OutputSpace::Probability => "probability".to_owned(),
-            },
-            outputs: found.outputs as u32,
-            base_values: floats(found.base_values),
-            attributions: floats(found.attributions),
-            predictions: floats(found.predictions),
-            residuals: floats(found.residuals),
-            evaluations: found.evaluations,
-        });
-        Answers { predictions, explanations }
+        let explanations = explanations
+            .map_err(|error: ExplainError| error.to_string())
+            .map(|found| Explanations {
+                method: method_name(found.method).to_owned(),
+                exact: found.exact,
+                space: match found.space {
+                    OutputSpace::Margin => "margin".to_owned(),
+                    OutputSpace::Probability => "probability".to_owned(),
+                },
+                outputs: found.outputs as u32,
+                base_values: floats(found.base_values),
+                attributions: floats(found.attributions),
+                predictions: floats(found.predictions),
+                residuals: floats(found.residuals),
+                evaluations: found.evaluations,
+            });
+        Answers {
+            predictions,
+            explanations,
+        }
     }
 
     /// What a component says through the typed door.
@@ -141,41 +153,55 @@ impl Answers {
         let refusal = |error| match error {
             typed::Error::Invalid(text) | typed::Error::Unsupported(text) => text,
         };
-        let predictions = guest.predict(batch)?.map_err(refusal).map(|found| Predictions {
-            outputs: found.outputs,
-            values: floats(found.values),
-            margin_outputs: found.margin_outputs,
-            margins: floats(found.margins),
-            labels: found.labels,
-        });
-        let options = typed::Options { method: typed::Method::Auto, space: None };
-        let explanations = guest.explain(batch, options)?.map_err(refusal).map(|found| Explanations {
-            method: match found.method {
-                typed::Method::Auto => "auto",
-                typed::Method::Interventional => "interventional",
-                typed::Method::PathDependent => "path-dependent",
-                typed::Method::Linear => "linear",
-                typed::Method::Enumeration => "enumeration",
-            }
-            .to_owned(),
-            exact: found.exact,
-            space: match found.space {
-                typed::Space::Margin => "margin".to_owned(),
-                typed::Space::Probability => "probability".to_owned(),
-            },
-            outputs: found.outputs,
-            base_values: floats(found.base_values),
-            attributions: floats(found.attributions),
-            predictions: floats(found.predictions),
-            residuals: floats(found.residuals),
-            evaluations: found.evaluations,
-        });
-        Ok(Answers { predictions, explanations })
+        let predictions = guest
+            .predict(batch)?
+            .map_err(refusal)
+            .map(|found| Predictions {
+                outputs: found.outputs,
+                values: floats(found.values),
+                margin_outputs: found.margin_outputs,
+                margins: floats(found.margins),
+                labels: found.labels,
+            });
+        let options = typed::Options {
+            method: typed::Method::Auto,
+            space: None,
+        };
+        let explanations = guest
+            .explain(batch, options)?
+            .map_err(refusal)
+            .map(|found| Explanations {
+                method: match found.method {
+                    typed::Method::Auto => "auto",
+                    typed::Method::Interventional => "interventional",
+                    typed::Method::PathDependent => "path-dependent",
+                    typed::Method::Linear => "linear",
+                    typed::Method::Enumeration => "enumeration",
+                }
+                .to_owned(),
+                exact: found.exact,
+                space: match found.space {
+                    typed::Space::Margin => "margin".to_owned(),
+                    typed::Space::Probability => "probability".to_owned(),
+                },
+                outputs: found.outputs,
+                base_values: floats(found.base_values),
+                attributions: floats(found.attributions),
+                predictions: floats(found.predictions),
+                residuals: floats(found.residuals),
+                evaluations: found.evaluations,
+            });
+        Ok(Answers {
+            predictions,
+            explanations,
+        })
     }
 
     /// Where `found` first differs from `self` by a bit; all NaNs are equal.
     pub fn difference(&self, found: &Answers) -> Option<Difference> {
-        let json = |answers: &Answers| serde_json::to_value(answers).expect("answers are numbers and texts");
+        let json = |answers: &Answers| {
+            serde_json::to_value(answers).expect("answers are numbers and texts")
+        };
         difference(&json(self), &json(found), String::new())
     }
 }
@@ -209,7 +235,11 @@ fn difference(expected: &Value, found: &Value, place: String) -> Option<Differen
         // As texts, because -0.0 equals 0.0 and is another answer.
         _ => {
             let (expected, found) = (expected.to_string(), found.to_string());
-            (expected != found).then_some(Difference { place, expected, found })
+            (expected != found).then_some(Difference {
+                place,
+                expected,
+                found,
+            })
         }
     }
 }
@@ -235,7 +265,10 @@ mod tests {
             margins: Vec::new(),
             labels: Vec::new(),
         };
-        Answers { predictions: Ok(predictions), explanations: Err("none".to_owned()) }
+        Answers {
+            predictions: Ok(predictions),
+            explanations: Err("none".to_owned()),
+        }
     }
 
     fn place(one: &[f64], two: &[f64]) -> Option<(String, String, String)> {
@@ -246,10 +279,21 @@ mod tests {
     #[test]
     fn a_difference_is_found_to_the_bit() {
         let next = f64::from_bits(0.1f64.to_bits() + 1);
-        let said = |place: &str, expected: &str, found: &str| Some((place.into(), expected.into(), found.into()));
-        assert_eq!(place(&[1.0, 0.1], &[1.0, next]), said("predictions.values[1]", "0.1", "0.10000000000000002"));
-        assert_eq!(place(&[0.0], &[-0.0]), said("predictions.values[0]", "0.0", "-0.0"));
-        assert_eq!(place(&[1.0], &[1.0, 2.0]), said("predictions.values", "1 values", "2 values"));
+        let said = |place: &str, expected: &str, found: &str| {
+            Some((place.into(), expected.into(), found.into()))
+        };
+        assert_eq!(
+            place(&[1.0, 0.1], &[1.0, next]),
+            said("predictions.values[1]", "0.1", "0.10000000000000002")
+        );
+        assert_eq!(
+            place(&[0.0], &[-0.0]),
+            said("predictions.values[0]", "0.0", "-0.0")
+        );
+        assert_eq!(
+            place(&[1.0], &[1.0, 2.0]),
+            said("predictions.values", "1 values", "2 values")
+        );
         assert_eq!(place(&[f64::NAN], &[-f64::NAN]), None);
         let mut refused = answers(&[]);
         refused.predictions = Err("no".to_owned());
@@ -258,11 +302,21 @@ mod tests {
 
     #[test]
     fn answers_survive_the_card_to_the_bit() {
-        let written = answers(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 5e-324, 0.1 + 0.2, 1.7976931348623157e308]);
+        let written = answers(&[
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.0,
+            5e-324,
+            0.1 + 0.2,
+            1.7976931348623157e308,
+        ]);
         let text = serde_json::to_string(&written).expect("JSON");
         let read: Answers = serde_json::from_str(&text).expect("what was written is read");
         assert_eq!(written.difference(&read), None);
-        let (Ok(written), Ok(read)) = (written.predictions, read.predictions) else { panic!("both answered") };
+        let (Ok(written), Ok(read)) = (written.predictions, read.predictions) else {
+            panic!("both answered")
+        };
         for (one, two) in written.values.iter().zip(&read.values).skip(1) {
             assert_eq!(one.0.to_bits(), two.0.to_bits());
         }

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use hyaline_model::{Batch, Categories, Column, Feature, FeatureKind, Head, Label, Missing, Model, Unseen};
+use hyaline_model::{
+    Batch, Categories, Column, Feature, FeatureKind, Head, Label, Missing, Model, Unseen,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -111,7 +113,9 @@ pub struct Golden {
 impl Card {
     /// Canonical JSON: equal cards give equal bytes.
     pub fn to_json(&self) -> String {
-        json::canonical(&serde_json::to_value(self).expect("a card is made of texts and finite numbers"))
+        json::canonical(
+            &serde_json::to_value(self).expect("a card is made of texts and finite numbers"),
+        )
     }
 }
 
@@ -126,7 +130,10 @@ pub(crate) fn task(head: &Head) -> &'static str {
 /// Classes of a classifier, target names of a regressor.
 pub(crate) fn labels(head: &Head) -> Vec<Value> {
     match head {
-        Head::Regression { targets, .. } => targets.iter().map(|name| Value::from(name.as_str())).collect(),
+        Head::Regression { targets, .. } => targets
+            .iter()
+            .map(|name| Value::from(name.as_str()))
+            .collect(),
         Head::Classification { labels, .. } => labels.iter().map(label).collect(),
     }
 }
@@ -153,22 +160,36 @@ pub(crate) fn feature(feature: &Feature) -> FeatureCard {
         missing: feature.missing == Missing::Accepted,
         description: feature.description.clone(),
         range: feature.range,
-        categories: categories.map(|Categories { values, .. }| values.clone()).unwrap_or_default(),
+        categories: categories
+            .map(|Categories { values, .. }| values.clone())
+            .unwrap_or_default(),
         unseen: categories.map(|categories| categories.unseen == Unseen::Accepted),
     }
 }
 
 /// Row `row` of `batch` by feature name. A category is the text that `text` gives for the feature at this position, and
 /// the model's own text of it otherwise.
-pub(crate) fn row<'a>(model: &Model, batch: &Batch, row: usize, text: impl Fn(usize) -> Option<&'a str>) -> Row {
-    let columns = model.schema().features().iter().zip(batch.columns()).enumerate();
+pub(crate) fn row<'a>(
+    model: &Model,
+    batch: &Batch,
+    row: usize,
+    text: impl Fn(usize) -> Option<&'a str>,
+) -> Row {
+    let columns = model
+        .schema()
+        .features()
+        .iter()
+        .zip(batch.columns())
+        .enumerate();
     columns
         .map(|(position, (feature, column))| {
             let value = match column {
-                Column::Symbols(symbols) => match text(position).or_else(|| model.symbols().text(symbols[row])) {
-                    None | Some("") => Value::Null,
-                    Some(text) => Value::from(text),
-                },
+                Column::Symbols(symbols) => {
+                    match text(position).or_else(|| model.symbols().text(symbols[row])) {
+                        None | Some("") => Value::Null,
+                        Some(text) => Value::from(text),
+                    }
+                }
                 Column::Numbers(numbers) => match (numbers[row], &feature.kind) {
                     (value, _) if value.is_nan() => Value::Null,
                     (value, FeatureKind::Boolean) => Value::from(value != 0.0),
@@ -210,7 +231,10 @@ pub enum Cells {
 /// [`RowError`] when a value is of another type than its feature.
 pub fn columns(features: &[FeatureCard], rows: &[Row]) -> Result<Vec<Cells>, RowError> {
     let column = |feature: &FeatureCard| {
-        let cells = rows.iter().enumerate().map(|(index, row)| (index, row.get(&feature.name).unwrap_or(&Value::Null)));
+        let cells = rows
+            .iter()
+            .enumerate()
+            .map(|(index, row)| (index, row.get(&feature.name).unwrap_or(&Value::Null)));
         let refused = |(row, value): (usize, &Value)| RowError {
             feature: feature.name.clone(),
             row: row + 1,

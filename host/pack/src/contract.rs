@@ -18,7 +18,11 @@ const OFFERED: [&str; 11] = [
 ];
 
 /// What every function exports, without the version.
-const REQUIRED: [&str; 3] = ["hyaline:function/model", "load", "wasi:http/incoming-handler"];
+const REQUIRED: [&str; 3] = [
+    "hyaline:function/model",
+    "load",
+    "wasi:http/incoming-handler",
+];
 
 /// Checks the names of a component's imports and exports.
 ///
@@ -35,7 +39,10 @@ pub(crate) fn check(imports: &[String], exports: &[String]) -> Result<(), String
         }
     }
     for required in REQUIRED {
-        if !exports.iter().any(|export| export.split('@').next() == Some(required)) {
+        if !exports
+            .iter()
+            .any(|export| export.split('@').next() == Some(required))
+        {
             return Err(format!(
                 "exports no `{required}`; a Hyaline function exports {}",
                 REQUIRED.map(|name| format!("`{name}`")).join(", ")

@@ -17,8 +17,14 @@ pub(crate) enum Covers {
 ///
 /// # Errors
 /// [`EvalError`] when the model's preprocessing refuses a row.
-pub(crate) fn count(parts: &mut ModelParts, model: &Model, rows: Option<&Batch>) -> Result<Covers, EvalError> {
-    let (Some(trees), Some(rows), Core::Additive { node, .. }) = (model.core_trees(), rows, &parts.core) else {
+pub(crate) fn count(
+    parts: &mut ModelParts,
+    model: &Model,
+    rows: Option<&Batch>,
+) -> Result<Covers, EvalError> {
+    let (Some(trees), Some(rows), Core::Additive { node, .. }) =
+        (model.core_trees(), rows, &parts.core)
+    else {
         return Ok(Covers::File);
     };
     if parts.explainer.method != Some(Method::PathDependent) || trees.parts().covers.is_some() {

@@ -1,7 +1,9 @@
 //! An imported model + recipe + reference rows → the parts of the packed model.
 
 use hyaline_formats::Imported;
-use hyaline_model::{Batch, Categories, Feature, FeatureKind, Head, Model, ModelParts, Schema, SchemaError, Symbols};
+use hyaline_model::{
+    Batch, Categories, Feature, FeatureKind, Head, Model, ModelParts, Schema, SchemaError, Symbols,
+};
 use serde_json::Value;
 
 use crate::card;
@@ -18,7 +20,9 @@ pub enum DescribeError {
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// A note about no feature.
-    #[error("the recipe describes a feature `{name}`, which the model does not take; it takes {features}")]
+    #[error(
+        "the recipe describes a feature `{name}`, which the model does not take; it takes {features}"
+    )]
     NoFeature {
         /// Name in the recipe.
         name: String,
@@ -26,7 +30,9 @@ pub enum DescribeError {
         features: String,
     },
     /// Text where the model computes, or the reverse.
-    #[error("the recipe calls the feature `{feature}` a {wanted}, but the model takes it as a {found}")]
+    #[error(
+        "the recipe calls the feature `{feature}` a {wanted}, but the model takes it as a {found}"
+    )]
     Kind {
         /// The feature.
         feature: String,
@@ -36,7 +42,9 @@ pub enum DescribeError {
         found: &'static str,
     },
     /// A category that no part of the model mentions.
-    #[error("the recipe lists the category `{category}` of `{feature}`, which the model does not know; it knows {known}")]
+    #[error(
+        "the recipe lists the category `{category}` of `{feature}`, which the model does not know; it knows {known}"
+    )]
     Category {
         /// The feature.
         feature: String,
@@ -54,7 +62,9 @@ pub enum DescribeError {
         labels: String,
     },
     /// A positive class for a model without classes.
-    #[error("the recipe names the positive label `{0}`, but the model predicts numbers: remove `positive`")]
+    #[error(
+        "the recipe names the positive label `{0}`, but the model predicts numbers: remove `positive`"
+    )]
     NoClasses(String),
 }
 
@@ -74,7 +84,11 @@ pub(crate) fn describe(
     };
     Ok(ModelParts {
         name: recipe.function.name.clone(),
-        version: recipe.function.version.clone().unwrap_or_else(|| "1".to_owned()),
+        version: recipe
+            .function
+            .version
+            .clone()
+            .unwrap_or_else(|| "1".to_owned()),
         positive: match &recipe.model.positive {
             Some(positive) => position(&imported.head, positive)?,
             None => 1,
@@ -96,9 +110,21 @@ fn schema(
     recipe: &Recipe,
     reference: Option<&Reference>,
 ) -> Result<Schema, DescribeError> {
-    if let Some(name) = recipe.features.keys().find(|name| imported.position(name).is_none()) {
-        let features = quoted(imported.features().iter().map(|feature| feature.name.as_str()));
-        return Err(DescribeError::NoFeature { name: name.clone(), features });
+    if let Some(name) = recipe
+        .features
+        .keys()
+        .find(|name| imported.position(name).is_none())
+    {
+        let features = quoted(
+            imported
+                .features()
+                .iter()
+                .map(|feature| feature.name.as_str()),
+        );
+        return Err(DescribeError::NoFeature {
+            name: name.clone(),
+            features,
+        });
     }
     let mut features = imported.features().to_vec();
     for feature in &mut features {
@@ -146,7 +172,11 @@ fn clash(feature: &Feature, wanted: Kind) -> DescribeError {
         FeatureKind::Category(_) => "category",
         _ => "number",
     };
-    DescribeError::Kind { feature: feature.name.clone(), wanted, found }
+    DescribeError::Kind {
+        feature: feature.name.clone(),
+        wanted,
+        found,
+    }
 }
 
 /// The values of a category: the recipe's, else the model's own, else those of the reference rows that the model knows.
@@ -160,11 +190,16 @@ fn complete(
     let known = |text: &String| symbols.symbol(text).index().is_some();
     match (wanted, reference) {
         (Some(wanted), _) => {
-            let unknown =
-                |text: &&String| !known(text) || !(categories.values.is_empty() || categories.values.contains(*text));
+            let unknown = |text: &&String| {
+                !known(text) || !(categories.values.is_empty() || categories.values.contains(*text))
+            };
             if let Some(category) = wanted.iter().find(unknown) {
                 let known = quoted(categories.values.iter().map(String::as_str));
-                return Err(DescribeError::Category { feature: feature.to_owned(), category: category.clone(), known });
+                return Err(DescribeError::Category {
+                    feature: feature.to_owned(),
+                    category: category.clone(),
+                    known,
+                });
             }
             categories.values.clone_from(wanted);
         }
@@ -181,7 +216,10 @@ fn position(head: &Head, positive: &str) -> Result<u32, DescribeError> {
     let Head::Classification { labels, .. } = head else {
         return Err(DescribeError::NoClasses(positive.to_owned()));
     };
-    let texts: Vec<String> = labels.iter().map(|label| text(&card::label(label))).collect();
+    let texts: Vec<String> = labels
+        .iter()
+        .map(|label| text(&card::label(label)))
+        .collect();
     match texts.iter().position(|label| label == positive) {
         Some(position) => Ok(position as u32),
         None => Err(DescribeError::Positive {
@@ -193,11 +231,16 @@ fn position(head: &Head, positive: &str) -> Result<u32, DescribeError> {
 
 /// A label without the quotes of JSON.
 fn text(label: &Value) -> String {
-    label.as_str().map_or_else(|| label.to_string(), str::to_owned)
+    label
+        .as_str()
+        .map_or_else(|| label.to_string(), str::to_owned)
 }
 
 fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Golden rows: evenly spaced reference rows, or the model's example row when there is no data. The batch and the rows
@@ -213,12 +256,18 @@ pub(crate) fn golden_rows(
         return Ok((example, vec![row]));
     };
     let chosen = evenly_spaced(reference.rows(), data.golden.max(1));
-    let batch = reference.batch(model.schema(), model.symbols())?.select(&chosen);
+    let batch = reference
+        .batch(model.schema(), model.symbols())?
+        .select(&chosen);
     let features = model.schema().features();
     let rows = chosen
         .iter()
         .enumerate()
-        .map(|(row, &line)| card::row(model, &batch, row, |position| reference.cell(line, &features[position].name)))
+        .map(|(row, &line)| {
+            card::row(model, &batch, row, |position| {
+                reference.cell(line, &features[position].name)
+            })
+        })
         .collect();
     Ok((batch, rows))
 }

@@ -10,5 +10,7 @@ pub struct Engine {
 }
 
 /// Trees, linear models, SVM, nearest neighbours and the preprocessing around them.
-pub const TABULAR: Engine =
-    Engine { name: "tabular", component: include_bytes!(concat!(env!("OUT_DIR"), "/tabular.wasm")) };
+pub const TABULAR: Engine = Engine {
+    name: "tabular",
+    component: include_bytes!(concat!(env!("OUT_DIR"), "/tabular.wasm")),
+};

@@ -12,7 +12,11 @@ use crate::recipe::Recipe;
 ///
 /// # Errors
 /// [`ImportError`] of the importer, or when model and data have nothing to do with each other.
-pub(crate) fn import(recipe: &Recipe, model: &[u8], columns: Option<&[String]>) -> Result<Imported, ImportError> {
+pub(crate) fn import(
+    recipe: &Recipe,
+    model: &[u8],
+    columns: Option<&[String]>,
+) -> Result<Imported, ImportError> {
     let mut plain = hyaline_formats::import(model, &ImportOptions::default())?;
     let mut notes = Vec::new();
     let options = ImportOptions {
@@ -20,9 +24,16 @@ pub(crate) fn import(recipe: &Recipe, model: &[u8], columns: Option<&[String]>) 
             Some(columns) => feature_names(&plain, columns, &mut notes)?,
             None => Vec::new(),
         },
-        labels: recipe.output.labels.clone().filter(|labels| renames(&plain.head, labels)).unwrap_or_default(),
+        labels: recipe
+            .output
+            .labels
+            .clone()
+            .filter(|labels| renames(&plain.head, labels))
+            .unwrap_or_default(),
         target_names: match (&plain.head, &recipe.output.target) {
-            (Head::Regression { targets, .. }, Some(target)) if targets.len() == 1 => vec![target.clone()],
+            (Head::Regression { targets, .. }, Some(target)) if targets.len() == 1 => {
+                vec![target.clone()]
+            }
             _ => Vec::new(),
         },
     };
@@ -34,9 +45,16 @@ pub(crate) fn import(recipe: &Recipe, model: &[u8], columns: Option<&[String]>) 
 }
 
 /// The names to give the model's features; none when its own are good.
-fn feature_names(plain: &Imported, columns: &[String], notes: &mut Vec<String>) -> Result<Vec<String>, ImportError> {
+fn feature_names(
+    plain: &Imported,
+    columns: &[String],
+    notes: &mut Vec<String>,
+) -> Result<Vec<String>, ImportError> {
     let features = plain.schema.features();
-    let Some(unknown) = features.iter().find(|feature| !columns.contains(&feature.name)) else {
+    let Some(unknown) = features
+        .iter()
+        .find(|feature| !columns.contains(&feature.name))
+    else {
         return Ok(Vec::new());
     };
     if columns.len() != features.len() {

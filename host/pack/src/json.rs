@@ -26,7 +26,13 @@ fn write(value: &Value, text: &mut String) {
     }
 }
 
-fn separated<T>(text: &mut String, open: char, close: char, items: impl IntoIterator<Item = T>, write: impl Fn(&mut String, T)) {
+fn separated<T>(
+    text: &mut String,
+    open: char,
+    close: char,
+    items: impl IntoIterator<Item = T>,
+    write: impl Fn(&mut String, T),
+) {
     text.push(open);
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
@@ -44,6 +50,9 @@ mod tests {
     #[test]
     fn keys_are_sorted_at_every_depth() {
         let value = serde_json::json!({"b": [{"z": 1.5, "a": null}], "a\"": true});
-        assert_eq!(canonical(&value), r#"{"a\"":true,"b":[{"a":null,"z":1.5}]}"#);
+        assert_eq!(
+            canonical(&value),
+            r#"{"a\"":true,"b":[{"a":null,"z":1.5}]}"#
+        );
     }
 }

@@ -9,8 +9,8 @@ use hyaline_model::{Batch, Core, ImageError, Model, ModelParts};
 use serde_json::Value;
 
 use crate::answers::method_name;
-use crate::covers::{self, Covers};
 use crate::card::{self, Card, ExplainerCard, Golden};
+use crate::covers::{self, Covers};
 use crate::describe::{DescribeError, describe, golden_rows};
 use crate::digest::sha256;
 use crate::engine::{Engine, TABULAR};
@@ -49,11 +49,19 @@ impl Inputs {
     /// [`InputError`] naming the file.
     pub fn read(recipe: &Recipe) -> Result<Inputs, InputError> {
         let read = |what, path: &Path| {
-            std::fs::read(path).map_err(|source| InputError { what, path: path.to_owned(), source })
+            std::fs::read(path).map_err(|source| InputError {
+                what,
+                path: path.to_owned(),
+                source,
+            })
         };
         Ok(Inputs {
             model: read("the model", &recipe.model.path)?,
-            reference: recipe.data.as_ref().map(|data| read("the reference data", &data.path)).transpose()?,
+            reference: recipe
+                .data
+                .as_ref()
+                .map(|data| read("the reference data", &data.path))
+                .transpose()?,
         })
     }
 }
@@ -105,29 +113,47 @@ pub enum PackError {
 ///
 /// # Errors
 /// [`PackError`] when anything is refused, or the packed function would answer otherwise than the model does.
-pub fn pack(recipe: &Recipe, inputs: &Inputs, announce: &mut dyn FnMut(Step)) -> Result<Packed, PackError> {
+pub fn pack(
+    recipe: &Recipe,
+    inputs: &Inputs,
+    announce: &mut dyn FnMut(Step),
+) -> Result<Packed, PackError> {
     let mut steps = Steps::new(announce);
     steps.begin(Step::Import);
     let target = recipe.data.as_ref().and_then(|data| data.target.as_deref());
-    let reference = inputs.reference.as_deref().map(Reference::parse).transpose().map_err(PackError::Reference)?;
-    let names = reference.as_ref().map(|reference| reference.feature_names(target)).transpose();
+    let reference = inputs
+        .reference
+        .as_deref()
+        .map(Reference::parse)
+        .transpose()
+        .map_err(PackError::Reference)?;
+    let names = reference
+        .as_ref()
+        .map(|reference| reference.feature_names(target))
+        .transpose();
     let names = names.map_err(PackError::Reference)?;
-    let mut imported = import(recipe, &inputs.model, names.as_deref()).map_err(PackError::Import)?;
+    let mut imported =
+        import(recipe, &inputs.model, names.as_deref()).map_err(PackError::Import)?;
     let notes = std::mem::take(&mut imported.notes);
 
     steps.begin(Step::Describe);
     let mut parts = describe(imported, recipe, reference.as_ref()).map_err(PackError::Describe)?;
     let mut model = Model::new(parts.clone()).map_err(PackError::Model)?;
-    let rows = reference.as_ref().map(|reference| reference.batch(&parts.schema, &parts.symbols)).transpose();
+    let rows = reference
+        .as_ref()
+        .map(|reference| reference.batch(&parts.schema, &parts.symbols))
+        .transpose();
     let rows = rows.map_err(PackError::Reference)?;
-    let covers = covers::count(&mut parts, &model, rows.as_ref()).map_err(|error| PackError::Explainer(error.into()))?;
+    let covers = covers::count(&mut parts, &model, rows.as_ref())
+        .map_err(|error| PackError::Explainer(error.into()))?;
     if covers != Covers::File {
         model = Model::new(parts.clone()).map_err(PackError::Model)?;
     }
 
     steps.begin(Step::Answer);
     let explainer = Explainer::new(&model).map_err(PackError::Explainer)?;
-    let (batch, rows) = golden_rows(&model, recipe, reference.as_ref()).map_err(PackError::Reference)?;
+    let (batch, rows) =
+        golden_rows(&model, recipe, reference.as_ref()).map_err(PackError::Reference)?;
     let golden = golden(&model, &explainer, &batch, rows).map_err(PackError::Proof)?;
     let explainer = explainer_card(model.parts(), &explainer, covers, &golden);
     let mut card = draft(recipe, &model, explainer, &inputs.model);
@@ -140,13 +166,30 @@ pub fn pack(recipe: &Recipe, inputs: &Inputs, announce: &mut dyn FnMut(Step)) ->
     let mut snapshot = snapshot::take(&sandbox, engine.component, &image)?;
 
     steps.begin(Step::Prove);
-    prove(&mut snapshot.loaded, "the loaded engine", "the model", &card.features, &golden).map_err(PackError::Proof)?;
-    let mut fresh = sandbox.instantiate(&snapshot.component).map_err(PackError::Damaged)?;
-    prove(&mut fresh, "the packed component", "the model", &card.features, &golden).map_err(PackError::Proof)?;
+    prove(
+        &mut snapshot.loaded,
+        "the loaded engine",
+        "the model",
+        &card.features,
+        &golden,
+    )
+    .map_err(PackError::Proof)?;
+    let mut fresh = sandbox
+        .instantiate(&snapshot.component)
+        .map_err(PackError::Damaged)?;
+    prove(
+        &mut fresh,
+        "the packed component",
+        "the model",
+        &card.features,
+        &golden,
+    )
+    .map_err(PackError::Proof)?;
 
     steps.begin(Step::Stamp);
     seal(&mut card, engine, &image, golden);
-    let memory_bytes = memory_bytes(&snapshot.component).map_err(|error| PackError::Damaged(error.into()))?;
+    let memory_bytes =
+        memory_bytes(&snapshot.component).map_err(|error| PackError::Damaged(error.into()))?;
     let component = stamp(snapshot.component, &card.to_json());
     let report = Report {
         engine: engine.name,
@@ -159,7 +202,11 @@ pub fn pack(recipe: &Recipe, inputs: &Inputs, announce: &mut dyn FnMut(Step)) ->
         notes,
         steps: steps.finish(),
     };
-    Ok(Packed { component, card, report })
+    Ok(Packed {
+        component,
+        card,
+        report,
+    })
 }
 
 /// The card as the model image carries it: everything but what is known only afterwards.
@@ -169,26 +216,45 @@ fn draft(recipe: &Recipe, model: &Model, explainer: ExplainerCard, file: &[u8]) 
     let binary = card::task(&parts.head) == "classification" && labels.len() == 2;
     let mut digests = BTreeMap::from([("model".to_owned(), sha256(file))]);
     if let Some(background) = &parts.background {
-        let rows = (0..background.rows()).map(|row| card::row(model, background, row, |_| None).into()).collect();
-        digests.insert("background".to_owned(), sha256(json::canonical(&Value::Array(rows)).as_bytes()));
+        let rows = (0..background.rows())
+            .map(|row| card::row(model, background, row, |_| None).into())
+            .collect();
+        digests.insert(
+            "background".to_owned(),
+            sha256(json::canonical(&Value::Array(rows)).as_bytes()),
+        );
     }
     Card {
         name: parts.name.clone(),
         version: parts.version.clone(),
-        title: recipe.function.title.clone().unwrap_or_else(|| parts.name.clone()),
+        title: recipe
+            .function
+            .title
+            .clone()
+            .unwrap_or_else(|| parts.name.clone()),
         description: recipe.function.description.clone(),
         task: card::task(&parts.head).to_owned(),
         target: recipe.output.target.clone(),
-        positive: binary.then(|| labels.get(parts.positive as usize).cloned()).flatten(),
+        positive: binary
+            .then(|| labels.get(parts.positive as usize).cloned())
+            .flatten(),
         labels,
-        features: model.schema().features().iter().map(card::feature).collect(),
+        features: model
+            .schema()
+            .features()
+            .iter()
+            .map(card::feature)
+            .collect(),
         explainer,
         metrics: recipe.metrics.clone(),
         licence: recipe.licence.clone(),
         digests,
         tools: BTreeMap::from([
             ("hyaline".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("wasmtime".to_owned(), env!("HYALINE_WASMTIME_VERSION").to_owned()),
+            (
+                "wasmtime".to_owned(),
+                env!("HYALINE_WASMTIME_VERSION").to_owned(),
+            ),
         ]),
         example: card::row(model, &model.example(), 0, |_| None),
         golden: None,
@@ -196,12 +262,18 @@ fn draft(recipe: &Recipe, model: &Model, explainer: ExplainerCard, file: &[u8]) 
 }
 
 fn seal(card: &mut Card, engine: Engine, image: &[u8], golden: Golden) {
-    card.digests.insert("engine".to_owned(), sha256(engine.component));
+    card.digests
+        .insert("engine".to_owned(), sha256(engine.component));
     card.digests.insert("image".to_owned(), sha256(image));
     card.golden = Some(golden);
 }
 
-fn explainer_card(parts: &ModelParts, explainer: &Explainer, covers: Covers, golden: &Golden) -> ExplainerCard {
+fn explainer_card(
+    parts: &ModelParts,
+    explainer: &Explainer,
+    covers: Covers,
+    golden: &Golden,
+) -> ExplainerCard {
     let background_rows = parts.background.as_ref().map_or(0, Batch::rows);
     let features = parts.schema.len();
     let answered = golden.answers.explanations.as_ref().ok();
@@ -234,7 +306,10 @@ fn explainer_card(parts: &ModelParts, explainer: &Explainer, covers: Covers, gol
         (None, Ok(_)) => "the method is chosen by each request".to_owned(),
     };
     ExplainerCard {
-        method: explainer.default_method().map_or("none", method_name).to_owned(),
+        method: explainer
+            .default_method()
+            .map_or("none", method_name)
+            .to_owned(),
         reason,
         exact: answered.is_some_and(|explanations| explanations.exact),
         space: answered.map(|explanations| explanations.space.clone()),

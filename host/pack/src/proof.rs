@@ -44,7 +44,12 @@ pub enum ProofError {
 ///
 /// # Errors
 /// [`ProofError::Refused`] when the model cannot answer them: such a function would be of no use.
-pub(crate) fn golden(model: &Model, explainer: &Explainer, batch: &Batch, rows: Vec<Row>) -> Result<Golden, ProofError> {
+pub(crate) fn golden(
+    model: &Model,
+    explainer: &Explainer,
+    batch: &Batch,
+    rows: Vec<Row>,
+) -> Result<Golden, ProofError> {
     let answers = Answers::native(model, explainer, batch);
     match &answers.predictions {
         Err(reason) => Err(ProofError::Refused(reason.clone())),
@@ -63,10 +68,18 @@ pub(crate) fn prove(
     features: &[FeatureCard],
     golden: &Golden,
 ) -> Result<(), ProofError> {
-    let batch: Vec<_> = columns(features, &golden.rows)?.into_iter().map(typed::Column::from).collect();
-    let found = Answers::of(guest, &batch).map_err(|source| ProofError::Trapped { form, source })?;
+    let batch: Vec<_> = columns(features, &golden.rows)?
+        .into_iter()
+        .map(typed::Column::from)
+        .collect();
+    let found =
+        Answers::of(guest, &batch).map_err(|source| ProofError::Trapped { form, source })?;
     match golden.answers.difference(&found) {
         None => Ok(()),
-        Some(difference) => Err(ProofError::Differs { form, reference, difference }),
+        Some(difference) => Err(ProofError::Differs {
+            form,
+            reference,
+            difference,
+        }),
     }
 }

@@ -105,7 +105,9 @@ impl Explainer {
         let default = ExplainerSettings::default();
         ExplainerSettings {
             method: self.method.map(Into::into),
-            table_budget: self.table_mib.map_or(default.table_budget, |mib| u64::from(mib) << 20),
+            table_budget: self
+                .table_mib
+                .map_or(default.table_budget, |mib| u64::from(mib) << 20),
             ..default
         }
     }
@@ -205,10 +207,15 @@ impl Recipe {
     /// # Errors
     /// [`RecipeError`] naming the file, the line and the key.
     pub fn read(path: &Path) -> Result<Recipe, RecipeError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| RecipeError::Unreadable { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut recipe = Recipe::parse(&text).map_err(|error| match error {
-            RecipeError::Invalid { source, .. } => RecipeError::Invalid { path: path.to_owned(), source },
+            RecipeError::Invalid { source, .. } => RecipeError::Invalid {
+                path: path.to_owned(),
+                source,
+            },
             other => other,
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -224,8 +231,10 @@ impl Recipe {
     /// # Errors
     /// [`RecipeError`] naming the line and the key.
     pub fn parse(text: &str) -> Result<Recipe, RecipeError> {
-        let recipe: Recipe = toml::from_str(text)
-            .map_err(|source| RecipeError::Invalid { path: FILE_NAME.into(), source: Box::new(source) })?;
+        let recipe: Recipe = toml::from_str(text).map_err(|source| RecipeError::Invalid {
+            path: FILE_NAME.into(),
+            source: Box::new(source),
+        })?;
         match &recipe.data {
             Some(Data { background: 0, .. }) => Err(RecipeError::EmptyBackground),
             _ => Ok(recipe),
@@ -251,7 +260,10 @@ mod tests {
         )
         .expect("the recipe is valid");
         let data = recipe.data.expect("there is data");
-        assert_eq!((data.background, data.golden, data.target.as_deref()), (100, 8, Some("risk")));
+        assert_eq!(
+            (data.background, data.golden, data.target.as_deref()),
+            (100, 8, Some("risk"))
+        );
         assert_eq!(recipe.function.version, None);
     }
 
@@ -260,10 +272,22 @@ mod tests {
         let base = "[function]\nname = \"a\"\n[model]\npath = \"m\"\n";
         for (addition, words) in [
             ("positiv = \"bad\"\n", "unknown field `positiv`"),
-            ("[data]\npath = \"r.csv\"\nbackgrounds = 3\n", "unknown field `backgrounds`"),
-            ("[features.age]\nkind = \"float\"\n", "unknown variant `float`"),
-            ("[metrics]\nauc = \"high\"\n", "invalid type: string \"high\", expected f64"),
-            ("[data]\npath = \"r.csv\"\nbackground = 0\n", "`data.background` is 0"),
+            (
+                "[data]\npath = \"r.csv\"\nbackgrounds = 3\n",
+                "unknown field `backgrounds`",
+            ),
+            (
+                "[features.age]\nkind = \"float\"\n",
+                "unknown variant `float`",
+            ),
+            (
+                "[metrics]\nauc = \"high\"\n",
+                "invalid type: string \"high\", expected f64",
+            ),
+            (
+                "[data]\npath = \"r.csv\"\nbackground = 0\n",
+                "`data.background` is 0",
+            ),
             ("[serving]\n", "unknown field `serving`"),
         ] {
             let said = refusal(&format!("{base}{addition}"));

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hyaline_model::{Batch, Categories, Column, Feature, FeatureKind, Missing, Schema, Symbol, Symbols, Unseen};
+use hyaline_model::{
+    Batch, Categories, Column, Feature, FeatureKind, Missing, Schema, Symbol, Symbols, Unseen,
+};
 
 /// Cells that stand for a missing number, as pandas and R write them. For a category only the empty cell is missing.
 const MISSING: [&str; 7] = ["", "NA", "NaN", "nan", "null", "None", "?"];
@@ -71,7 +73,11 @@ pub enum ReferenceError {
 }
 
 fn listed(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A parsed CSV file.
@@ -84,7 +90,9 @@ impl Reference {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Reference, ReferenceError> {
         // A byte order mark would become part of the first name.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(bytes);
         let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
         let mut sorted = header.clone();
         sorted.sort_unstable();
@@ -103,18 +111,29 @@ impl Reference {
     }
 
     /// The columns without `target`, in the file's order.
-    pub(crate) fn feature_names(&self, target: Option<&str>) -> Result<Vec<String>, ReferenceError> {
+    pub(crate) fn feature_names(
+        &self,
+        target: Option<&str>,
+    ) -> Result<Vec<String>, ReferenceError> {
         if let Some(target) = target {
             self.position(target)?;
         }
-        Ok(self.header.iter().filter(|name| Some(name.as_str()) != target).cloned().collect())
+        Ok(self
+            .header
+            .iter()
+            .filter(|name| Some(name.as_str()) != target)
+            .cloned()
+            .collect())
     }
 
     fn position(&self, name: &str) -> Result<usize, ReferenceError> {
         self.header
             .iter()
             .position(|column| column == name)
-            .ok_or_else(|| ReferenceError::NoColumn { name: name.to_owned(), header: self.header.clone() })
+            .ok_or_else(|| ReferenceError::NoColumn {
+                name: name.to_owned(),
+                header: self.header.clone(),
+            })
     }
 
     /// The distinct texts of a column, sorted, with the empty one left out.
@@ -135,27 +154,48 @@ impl Reference {
 
     /// The cell of row `row` in the column `name`, if there is such a column.
     pub(crate) fn cell(&self, row: usize, name: &str) -> Option<&str> {
-        self.position(name).ok().map(|column| &self.records[row][column])
+        self.position(name)
+            .ok()
+            .map(|column| &self.records[row][column])
     }
 
     /// All rows, read by `schema`.
     ///
     /// # Errors
     /// [`ReferenceError`] with the line and feature of the first cell that does not fit.
-    pub(crate) fn batch(&self, schema: &Schema, symbols: &Symbols) -> Result<Batch, ReferenceError> {
-        let columns =
-            schema.features().iter().map(|feature| self.column(feature, symbols)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Batch::new(schema, columns).expect("one column of the right kind and length per feature"))
+    pub(crate) fn batch(
+        &self,
+        schema: &Schema,
+        symbols: &Symbols,
+    ) -> Result<Batch, ReferenceError> {
+        let columns = schema
+            .features()
+            .iter()
+            .map(|feature| self.column(feature, symbols))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Batch::new(schema, columns)
+            .expect("one column of the right kind and length per feature"))
     }
 
     fn column(&self, feature: &Feature, symbols: &Symbols) -> Result<Column, ReferenceError> {
         let position = self.position(&feature.name)?;
-        let cells = self.records.iter().map(|record| (record.position().map_or(0, csv::Position::line), &record[position]));
+        let cells = self.records.iter().map(|record| {
+            (
+                record.position().map_or(0, csv::Position::line),
+                &record[position],
+            )
+        });
         Ok(match feature.kind {
             FeatureKind::Category(_) => Column::Symbols(
-                cells.map(|(line, cell)| symbol(feature, symbols, line, cell)).collect::<Result<Vec<_>, _>>()?,
+                cells
+                    .map(|(line, cell)| symbol(feature, symbols, line, cell))
+                    .collect::<Result<Vec<_>, _>>()?,
             ),
-            _ => Column::Numbers(cells.map(|(line, cell)| number(feature, line, cell)).collect::<Result<Vec<_>, _>>()?),
+            _ => Column::Numbers(
+                cells
+                    .map(|(line, cell)| number(feature, line, cell))
+                    .collect::<Result<Vec<_>, _>>()?,
+            ),
         })
     }
 
@@ -163,13 +203,17 @@ impl Reference {
     pub(crate) fn describe(&self, feature: &mut Feature) -> Result<(), ReferenceError> {
         if let FeatureKind::Category(Categories { values, .. }) = &feature.kind {
             let counts = self.counts(&feature.name)?;
-            let most = counts.iter().filter(|(text, _)| values.is_empty() || values.iter().any(|value| value == *text));
+            let most = counts
+                .iter()
+                .filter(|(text, _)| values.is_empty() || values.iter().any(|value| value == *text));
             // The first of the most frequent, in alphabetical order.
             let typical = most.min_by_key(|(text, count)| (std::cmp::Reverse(**count), **text));
             feature.typical_category = typical.map(|(text, _)| (*text).to_owned());
             return Ok(());
         }
-        let Column::Numbers(mut values) = self.column(feature, &Symbols::default())? else { return Ok(()) };
+        let Column::Numbers(mut values) = self.column(feature, &Symbols::default())? else {
+            return Ok(());
+        };
         values.retain(|value| value.is_finite());
         values.sort_unstable_by(f64::total_cmp);
         if let (Some(&low), Some(&high)) = (values.first(), values.last()) {
@@ -181,13 +225,25 @@ impl Reference {
     }
 }
 
-fn symbol(feature: &Feature, symbols: &Symbols, line: u64, cell: &str) -> Result<Symbol, ReferenceError> {
+fn symbol(
+    feature: &Feature,
+    symbols: &Symbols,
+    line: u64,
+    cell: &str,
+) -> Result<Symbol, ReferenceError> {
     if cell.is_empty() && feature.missing == Missing::Refused {
-        return Err(ReferenceError::Missing { line, feature: feature.name.clone() });
+        return Err(ReferenceError::Missing {
+            line,
+            feature: feature.name.clone(),
+        });
     }
     match &feature.kind {
-        FeatureKind::Category(Categories { values, unseen: Unseen::Refused })
-            if !(cell.is_empty() || values.is_empty() || values.iter().any(|value| value == cell)) =>
+        FeatureKind::Category(Categories {
+            values,
+            unseen: Unseen::Refused,
+        }) if !(cell.is_empty()
+            || values.is_empty()
+            || values.iter().any(|value| value == cell)) =>
         {
             Err(ReferenceError::Unseen {
                 line,
@@ -204,7 +260,10 @@ fn number(feature: &Feature, line: u64, cell: &str) -> Result<f64, ReferenceErro
     if MISSING.contains(&cell) {
         return match feature.missing {
             Missing::Accepted => Ok(f64::NAN),
-            Missing::Refused => Err(ReferenceError::Missing { line, feature: feature.name.clone() }),
+            Missing::Refused => Err(ReferenceError::Missing {
+                line,
+                feature: feature.name.clone(),
+            }),
         };
     }
     let expected = match feature.kind {
@@ -240,9 +299,15 @@ mod tests {
     use super::*;
 
     fn schema() -> Schema {
-        let category = FeatureKind::Category(Categories { values: vec!["b".into(), "a".into()], unseen: Unseen::Accepted });
+        let category = FeatureKind::Category(Categories {
+            values: vec!["b".into(), "a".into()],
+            unseen: Unseen::Accepted,
+        });
         Schema::new(vec![
-            Feature { missing: Missing::Accepted, ..Feature::new("x", FeatureKind::Number) },
+            Feature {
+                missing: Missing::Accepted,
+                ..Feature::new("x", FeatureKind::Number)
+            },
             Feature::new("n", FeatureKind::Integer),
             Feature::new("c", category),
         ])
@@ -250,29 +315,53 @@ mod tests {
     }
 
     fn batch(text: &str) -> Result<Batch, ReferenceError> {
-        Reference::parse(text.as_bytes())?.batch(&schema(), &Symbols::new(vec!["a".into(), "b".into()]))
+        Reference::parse(text.as_bytes())?
+            .batch(&schema(), &Symbols::new(vec!["a".into(), "b".into()]))
     }
 
     #[test]
     fn columns_are_found_by_name_and_the_rest_is_left() {
         let symbols = Symbols::new(vec!["a".into(), "b".into()]);
         let batch = batch("\u{feff}n,y,c,x\n3,good,b,NA\n4,bad,z,-1.5\n").expect("the rows fit");
-        let Column::Numbers(x) = &batch.columns()[0] else { panic!("x is a number") };
+        let Column::Numbers(x) = &batch.columns()[0] else {
+            panic!("x is a number")
+        };
         assert!(x[0].is_nan() && x[1] == -1.5);
         assert_eq!(batch.columns()[1], Column::Numbers(vec![3.0, 4.0]));
-        assert_eq!(batch.columns()[2], Column::Symbols(vec![symbols.symbol("b"), Symbol::UNKNOWN]));
+        assert_eq!(
+            batch.columns()[2],
+            Column::Symbols(vec![symbols.symbol("b"), Symbol::UNKNOWN])
+        );
     }
 
     #[test]
     fn refusals_name_line_and_feature() {
         for (text, words) in [
-            ("n,c,x\n3,a,1\n3.5,a,1\n", "line 3 of the reference data, feature `n`: `3.5` is not a whole number"),
-            ("n,c,x\n3,a,abc\n", "line 2 of the reference data, feature `x`: `abc` is not a number"),
-            ("n,c,x\n3,a,inf\n", "line 2 of the reference data, feature `x`: `inf` is not a number"),
-            ("n,x\n3,1\n", "the reference data has no column `c`; it has `n`, `x`"),
+            (
+                "n,c,x\n3,a,1\n3.5,a,1\n",
+                "line 3 of the reference data, feature `n`: `3.5` is not a whole number",
+            ),
+            (
+                "n,c,x\n3,a,abc\n",
+                "line 2 of the reference data, feature `x`: `abc` is not a number",
+            ),
+            (
+                "n,c,x\n3,a,inf\n",
+                "line 2 of the reference data, feature `x`: `inf` is not a number",
+            ),
+            (
+                "n,x\n3,1\n",
+                "the reference data has no column `c`; it has `n`, `x`",
+            ),
             ("n,c,x\n", "the reference data has a header and no rows"),
-            ("n,c,n\n1,2,3\n", "the reference data has two columns named `n`"),
-            ("n,c,x\n1,a\n", "the reference data is not readable CSV with a header"),
+            (
+                "n,c,n\n1,2,3\n",
+                "the reference data has two columns named `n`",
+            ),
+            (
+                "n,c,x\n1,a\n",
+                "the reference data is not readable CSV with a header",
+            ),
             (
                 "n,c,x\n1,,1\n",
                 "line 2 of the reference data, feature `c` is missing, and the model has no rule for missing values: \
@@ -285,18 +374,28 @@ mod tests {
 
     #[test]
     fn a_category_the_model_refuses_is_refused_with_those_it_knows() {
-        let kind = FeatureKind::Category(Categories { values: vec!["a".into(), "b".into()], unseen: Unseen::Refused });
+        let kind = FeatureKind::Category(Categories {
+            values: vec!["a".into(), "b".into()],
+            unseen: Unseen::Refused,
+        });
         let schema = Schema::new(vec![Feature::new("c", kind)]).expect("the schema is valid");
         let rows = Reference::parse(b"c,y\na,1\nz,2\n").expect("CSV");
-        let refused = rows.batch(&schema, &Symbols::new(vec!["a".into(), "b".into()])).expect_err("`z` is refused");
-        let words = "line 3 of the reference data, feature `c`: the model knows no `z`; it knows `a`, `b`";
+        let refused = rows
+            .batch(&schema, &Symbols::new(vec!["a".into(), "b".into()]))
+            .expect_err("`z` is refused");
+        let words =
+            "line 3 of the reference data, feature `c`: the model knows no `z`; it knows `a`, `b`";
         assert_eq!(refused.to_string(), words);
     }
 
     #[test]
     fn statistics_are_values_that_occur() {
         let reference = Reference::parse(b"x,c\n4,b\nNA,a\n1,a\n9,b\n2,z\n").expect("CSV");
-        let [mut x, _, mut c] = schema().features().to_vec().try_into().expect("three features");
+        let [mut x, _, mut c] = schema()
+            .features()
+            .to_vec()
+            .try_into()
+            .expect("three features");
         reference.describe(&mut x).expect("numbers");
         reference.describe(&mut c).expect("texts");
         assert_eq!((x.range, x.typical), (Some((1.0, 9.0)), Some(2.0)));

@@ -72,7 +72,11 @@ pub(crate) struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     pub(crate) fn new(announce: &'a mut dyn FnMut(Step)) -> Steps<'a> {
-        Steps { announce, taken: Vec::new(), current: None }
+        Steps {
+            announce,
+            taken: Vec::new(),
+            current: None,
+        }
     }
 
     pub(crate) fn begin(&mut self, step: Step) {

@@ -49,12 +49,18 @@ impl Sandbox {
     /// For our own engines. NaNs are canonical and relaxed SIMD is off, so a run depends on the component and its input
     /// alone.
     pub(crate) fn new() -> Result<Sandbox, Cause> {
-        Ok(Sandbox { engine: Engine::new(&config())?, fuel: None })
+        Ok(Sandbox {
+            engine: Engine::new(&config())?,
+            fuel: None,
+        })
     }
 
     /// For a component that may be hostile: the same, with a bound on memory and on executed instructions.
     pub(crate) fn bounded() -> Result<Sandbox, Cause> {
-        Ok(Sandbox { engine: Engine::new(config().consume_fuel(true))?, fuel: Some(FUEL) })
+        Ok(Sandbox {
+            engine: Engine::new(config().consume_fuel(true))?,
+            fuel: Some(FUEL),
+        })
     }
 
     /// # Errors
@@ -81,7 +87,11 @@ impl Sandbox {
         }
         let instance = linker.instantiate(&mut store, component)?;
         let exports = door::Function::new(&mut store, &instance)?;
-        Ok(Guest { store, instance, exports })
+        Ok(Guest {
+            store,
+            instance,
+            exports,
+        })
     }
 
     /// Compiles and starts.
@@ -95,7 +105,9 @@ impl Sandbox {
 
 fn config() -> Config {
     let mut config = Config::new();
-    config.cranelift_nan_canonicalization(true).wasm_relaxed_simd(false);
+    config
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false);
     // What runs here runs for milliseconds; compiling it is most of the time that packing takes.
     config.cranelift_opt_level(OptLevel::None);
     config
@@ -108,8 +120,14 @@ impl Guest {
     }
 
     /// Outer error: a trap. Inner: the function's refusal.
-    pub(crate) fn predict(&mut self, batch: &[typed::Column]) -> Result<Result<typed::Predictions, typed::Error>, Cause> {
-        Ok(self.exports.hyaline_function_model().call_predict(&mut self.store, batch)?)
+    pub(crate) fn predict(
+        &mut self,
+        batch: &[typed::Column],
+    ) -> Result<Result<typed::Predictions, typed::Error>, Cause> {
+        Ok(self
+            .exports
+            .hyaline_function_model()
+            .call_predict(&mut self.store, batch)?)
     }
 
     /// Outer error: a trap. Inner: the function's refusal.
@@ -118,6 +136,9 @@ impl Guest {
         batch: &[typed::Column],
         options: typed::Options,
     ) -> Result<Result<typed::Explanations, typed::Error>, Cause> {
-        Ok(self.exports.hyaline_function_model().call_explain(&mut self.store, batch, options)?)
+        Ok(self
+            .exports
+            .hyaline_function_model()
+            .call_explain(&mut self.store, batch, options)?)
     }
 }

@@ -27,7 +27,11 @@ pub enum StampError {
 
 /// `component` with `card` stamped on it.
 pub(crate) fn stamp(mut component: Vec<u8>, card: &str) -> Vec<u8> {
-    CustomSection { name: SECTION.into(), data: card.as_bytes().into() }.append_to_component(&mut component);
+    CustomSection {
+        name: SECTION.into(),
+        data: card.as_bytes().into(),
+    }
+    .append_to_component(&mut component);
     component
 }
 
@@ -45,7 +49,9 @@ pub fn card_bytes(component: &[u8]) -> Result<&[u8], StampError> {
         match payload.map_err(|error| StampError::NoComponent(Some(error)))? {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => cards.push(section.data()),
+            Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => {
+                cards.push(section.data())
+            }
             _ => {}
         }
     }
@@ -87,7 +93,10 @@ mod tests {
     #[test]
     fn a_stamp_is_read_back() {
         let stamped = stamp(EMPTY.to_vec(), r#"{"name":"a"}"#);
-        assert_eq!(card_bytes(&stamped).expect("there is a card"), br#"{"name":"a"}"#);
+        assert_eq!(
+            card_bytes(&stamped).expect("there is a card"),
+            br#"{"name":"a"}"#
+        );
     }
 
     #[test]
@@ -95,11 +104,23 @@ mod tests {
         let twice = stamp(stamp(EMPTY.to_vec(), "{}"), "{}");
         let module = b"\0asm\x01\0\0\0".as_slice();
         for (bytes, words) in [
-            (EMPTY, "the component carries no `hyaline:card` section; it was not made by `hyaline pack`"),
-            (twice.as_slice(), "the component carries 2 `hyaline:card` sections; a function has exactly one"),
+            (
+                EMPTY,
+                "the component carries no `hyaline:card` section; it was not made by `hyaline pack`",
+            ),
+            (
+                twice.as_slice(),
+                "the component carries 2 `hyaline:card` sections; a function has exactly one",
+            ),
             (module, "the file is not a WebAssembly component"),
-            (b"PK\x03\x04".as_slice(), "the file is not a WebAssembly component"),
-            (&twice[..twice.len() - 1], "the file is not a WebAssembly component"),
+            (
+                b"PK\x03\x04".as_slice(),
+                "the file is not a WebAssembly component",
+            ),
+            (
+                &twice[..twice.len() - 1],
+                "the file is not a WebAssembly component",
+            ),
         ] {
             assert_eq!(card_bytes(bytes).expect_err("no card").to_string(), words);
         }

@@ -34,21 +34,32 @@ pub(crate) fn stand_in(vice: Vice) -> Vec<u8> {
         let result = if function == "now" { "i64" } else { "i32" };
         format!(r#"(import "{interface}" "{function}" (func $vice (result {result})))"#)
     });
-    let text = include_str!("stand_in.wat").replace(";;IMPORTS;;", &import).replace(";;LOAD;;", vice.load);
+    let text = include_str!("stand_in.wat")
+        .replace(";;IMPORTS;;", &import)
+        .replace(";;LOAD;;", vice.load);
     let mut module = wat::parse_str(text).expect("the stand-in is valid");
 
     let mut resolve = Resolve::default();
     resolve.push_file(WIT).expect("the contract is valid");
     for package in [WASI, CLOCKS, FILES] {
-        resolve.push_str("wasi.wit", package).expect("the excerpt is valid");
+        resolve
+            .push_str("wasi.wit", package)
+            .expect("the excerpt is valid");
     }
-    let import = vice.imports.map_or(String::new(), |(interface, _)| format!("import {interface};"));
+    let import = vice.imports.map_or(String::new(), |(interface, _)| {
+        format!("import {interface};")
+    });
     let world = format!(
         "package stand:in; world engine {{ include hyaline:function/function@0.1.0; {import} export wasi:http/incoming-handler@0.2.99; }}"
     );
-    let package = resolve.push_str("engine.wit", &world).expect("the world is valid");
-    let world = resolve.select_world(&[package], None).expect("the package has one world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata can be added");
+    let package = resolve
+        .push_str("engine.wit", &world)
+        .expect("the world is valid");
+    let world = resolve
+        .select_world(&[package], None)
+        .expect("the package has one world");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .expect("metadata can be added");
     ComponentEncoder::default()
         .module(&module)
         .expect("the module fits its world")

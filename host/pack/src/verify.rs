@@ -26,7 +26,9 @@ pub enum VerifyError {
     #[error(transparent)]
     Card(#[from] StampError),
     /// The card has no golden rows.
-    #[error("the card of `{0}` has no golden rows, so there is nothing to compare with; pack the model again")]
+    #[error(
+        "the card of `{0}` has no golden rows, so there is nothing to compare with; pack the model again"
+    )]
     NoGolden(String),
     /// The component breaks the function contract.
     #[error("the component {0}")]
@@ -46,16 +48,38 @@ pub enum VerifyError {
 /// [`VerifyError`] when it is no function, or answers otherwise than its card says.
 pub fn verify(component: &[u8]) -> Result<Verified, VerifyError> {
     let card = read_card(component)?;
-    let golden = card.golden.as_ref().ok_or_else(|| VerifyError::NoGolden(card.name.clone()))?;
+    let golden = card
+        .golden
+        .as_ref()
+        .ok_or_else(|| VerifyError::NoGolden(card.name.clone()))?;
     let sandbox = Sandbox::bounded().map_err(VerifyError::Start)?;
     let compiled = sandbox.compile(component).map_err(VerifyError::Start)?;
-    let imports = names(&compiled, |ty, engine| ty.imports(engine).map(|(name, _)| name.to_owned()).collect());
-    let exports = names(&compiled, |ty, engine| ty.exports(engine).map(|(name, _)| name.to_owned()).collect());
+    let imports = names(&compiled, |ty, engine| {
+        ty.imports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    });
+    let exports = names(&compiled, |ty, engine| {
+        ty.exports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    });
     contract::check(&imports, &exports).map_err(VerifyError::Contract)?;
     let mut guest = sandbox.start(&compiled).map_err(VerifyError::Start)?;
-    prove(&mut guest, "the component", "its card", &card.features, golden).map_err(VerifyError::Proof)?;
+    prove(
+        &mut guest,
+        "the component",
+        "its card",
+        &card.features,
+        golden,
+    )
+    .map_err(VerifyError::Proof)?;
     let rows = golden.rows.len();
-    Ok(Verified { rows, imports, card })
+    Ok(Verified {
+        rows,
+        imports,
+        card,
+    })
 }
 
 fn names(

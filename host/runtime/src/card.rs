@@ -1,3 +1,5 @@
+//! The card that the packer stamped into a component.
+
 use crate::error::LoadError;
 
 /// The first eight bytes of a component: magic, version 13, layer 1.

@@ -1,3 +1,5 @@
+//! What a process has one of: compiler, instance pool, deadline clock, artefact cache.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Why an engine does not start and why a component is not loaded.
+
 use std::error::Error as StdError;
 
 /// Why something below failed, with its own chain of sources.

@@ -1,3 +1,5 @@
+//! A loaded component and its two doors.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The HTTP door: a request goes in, the head of the answer comes out, the body follows.
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;

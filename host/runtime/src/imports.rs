@@ -1,3 +1,5 @@
+//! Which imports a function may have.
+
 use wasmtime::Engine;
 use wasmtime::component::types;
 

@@ -1,3 +1,5 @@
+//! What one request may use.
+
 use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;

@@ -1,3 +1,5 @@
+//! Where a function may send HTTP requests.
+
 use http::Uri;
 use http::uri::Scheme;
 

@@ -1,3 +1,5 @@
+//! How an invocation ended, and what it took.
+
 use std::time::Duration;
 
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};

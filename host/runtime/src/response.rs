@@ -1,3 +1,5 @@
+//! The body of a function's answer, as it comes.
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};

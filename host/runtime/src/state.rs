@@ -1,3 +1,5 @@
+//! What belongs to one instance while it runs.
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! The clock behind deadlines: it ticks only while something runs.
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;

@@ -1,3 +1,5 @@
+//! The typed door: batches in, numbers out, no HTTP and no host calls.
+
 use crate::function::Run;
 use crate::outcome::{Failure, Outcome};
 use crate::state::State;

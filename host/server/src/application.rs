@@ -1,3 +1,5 @@
+//! The components of an application and the routes to them.
+
 use std::path::{Path, PathBuf};
 
 use hyaline_runtime::AllowedHosts;

@@ -1,3 +1,5 @@
+//! Request bodies, read up to a bound.
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};

@@ -1,3 +1,5 @@
+//! Why a server does not start.
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;

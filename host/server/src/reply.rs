@@ -1,3 +1,5 @@
+//! Answers of the server itself.
+
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use hyaline_runtime::{Failure, ResponseBody};

@@ -1,3 +1,5 @@
+//! Routes as Spin writes and matches them.
+
 use std::cmp::Ordering;
 
 /// A route of an HTTP trigger, as Spin reads it: `/exact/path`, `/with/:name/parts`, `/prefix/...`.

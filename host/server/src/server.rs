@@ -1,3 +1,5 @@
+//! Listening, accepting, draining.
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,3 +1,5 @@
+//! One request: route, admission, function, answer.
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;

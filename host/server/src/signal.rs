@@ -1,3 +1,5 @@
+//! The signals that end a server.
+
 /// Resolves when the process is asked to end: SIGTERM or SIGINT on Unix, Ctrl-C elsewhere. If the signals cannot be
 /// watched, it never resolves, and the system's own handling ends the process.
 pub async fn termination() {

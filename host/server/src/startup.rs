@@ -1,3 +1,5 @@
+//! What a server says when it is ready.
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -14,7 +14,11 @@ pub const NAMES: [&str; 4] = ["breast-cancer", "credit", "diabetes", "wine"];
 
 /// The repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the crate lies in the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the crate lies in the repository")
+        .to_owned()
 }
 
 /// A packed demonstration function.
@@ -22,8 +26,15 @@ pub fn root() -> PathBuf {
 /// # Panics
 /// With the command that makes it, when it is not there.
 pub fn packed(name: &str) -> PathBuf {
-    let path = root().join("target/functions").join(name).with_extension("wasm");
-    assert!(path.is_file(), "{} is not packed: run `cargo xtask pack`", path.display());
+    let path = root()
+        .join("target/functions")
+        .join(name)
+        .with_extension("wasm");
+    assert!(
+        path.is_file(),
+        "{} is not packed: run `cargo xtask pack`",
+        path.display()
+    );
     path
 }
 
@@ -40,14 +51,18 @@ pub fn hyaline() -> Command {
 /// # Panics
 /// With that sentence, when it is not set.
 pub fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`"))
 }
 
 /// The golden rows of a demonstration model.
 pub fn golden(name: &str) -> Result<Vec<Value>> {
     let path = root().join("models").join(name).join("golden.jsonl");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    text.lines().map(|line| serde_json::from_str(line).with_context(|| format!("read {}", path.display()))).collect()
+    let text =
+        std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).with_context(|| format!("read {}", path.display())))
+        .collect()
 }
 
 /// A server process; it is stopped when this is dropped.
@@ -63,19 +78,37 @@ impl Server {
     /// `hyaline up` for the repository's `spin.toml`, on a free port.
     pub fn up() -> Result<Server> {
         let mut command = hyaline();
-        command.current_dir(root()).args(["up", "--no-cache", "--listen", "127.0.0.1:0"]);
+        command
+            .current_dir(root())
+            .args(["up", "--no-cache", "--listen", "127.0.0.1:0"]);
         Server::start(command)
     }
 
     /// One function on V8: `jco serve`, on a free port.
     pub fn on_v8(component: &Path) -> Result<Server> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = Command::new(Path::new(&variable("HYALINE_NODE_MODULES")).join(".bin/jco"));
-        command.arg("serve").arg(component).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
+        let mut command =
+            Command::new(Path::new(&variable("HYALINE_NODE_MODULES")).join(".bin/jco"));
+        command.arg("serve").arg(component).args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+        ]);
         // jco starts a second process; both are in this group.
         command.process_group(0);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("start jco")?;
-        let server = Server { process, output: None, url: format!("http://127.0.0.1:{port}") };
+        let process = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start jco")?;
+        let server = Server {
+            process,
+            output: None,
+            url: format!("http://127.0.0.1:{port}"),
+        };
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if started.elapsed() > Duration::from_secs(180) {
@@ -88,15 +121,26 @@ impl Server {
 
     /// Starts a server that prints its address, `http://…`, somewhere in its start-up output.
     fn start(mut command: Command) -> Result<Server> {
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().context("start the server")?;
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .context("start the server")?;
         let output = process.stdout.take().context("the server has an output")?;
         let mut output = BufReader::new(output);
-        let mut server = Server { process, output: None, url: String::new() };
+        let mut server = Server {
+            process,
+            output: None,
+            url: String::new(),
+        };
         let mut line = String::new();
         while output.read_line(&mut line)? > 0 {
             if let Some(at) = line.find("http://") {
                 let url = line[at..].split_whitespace().next().unwrap_or_default();
-                let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+                let end = url
+                    .match_indices('/')
+                    .nth(2)
+                    .map_or(url.len(), |(at, _)| at);
                 url[..end].clone_into(&mut server.url);
                 server.output = Some(output);
                 return Ok(server);
@@ -131,7 +175,11 @@ impl Server {
 
     /// Posts JSON.
     pub fn post_json(&self, path: &str, body: &Value) -> Result<Answer> {
-        self.post(path, &[("content-type", "application/json")], body.to_string().as_bytes())
+        self.post(
+            path,
+            &[("content-type", "application/json")],
+            body.to_string().as_bytes(),
+        )
     }
 }
 
@@ -139,7 +187,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself; either way it and its group are gone afterwards.
         let group = format!("-{}", self.process.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = Command::new("kill")
+            .args(["-KILL", "--", &group])
+            .stderr(Stdio::null())
+            .status();
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -147,7 +198,11 @@ impl Drop for Server {
 
 /// Errors are answers here, not failures of the client.
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build().into()
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .into()
 }
 
 /// What a server answered.
@@ -163,17 +218,25 @@ pub struct Answer {
 
 impl Answer {
     fn of(mut response: ureq::http::Response<ureq::Body>) -> Result<Answer> {
-        let header = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let header = response
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok());
         Ok(Answer {
             status: response.status().as_u16(),
             content_type: header.unwrap_or_default().to_owned(),
-            body: response.body_mut().with_config().limit(64 << 20).read_to_vec()?,
+            body: response
+                .body_mut()
+                .with_config()
+                .limit(64 << 20)
+                .read_to_vec()?,
         })
     }
 
     /// The body as JSON.
     pub fn json(&self) -> Result<Value> {
-        serde_json::from_slice(&self.body).with_context(|| format!("{} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("{} {}", self.status, self.text()))
     }
 
     /// The body as text.
@@ -194,8 +257,15 @@ pub fn numbers(value: &Value) -> Vec<f64> {
 
 /// Fails unless the lists agree, element by element, within `tolerance` times the larger of 1 and the magnitude.
 pub fn assert_close(what: &str, ours: &[f64], truth: &[f64], tolerance: f64) {
-    assert_eq!(ours.len(), truth.len(), "{what}: {ours:?} against {truth:?}");
+    assert_eq!(
+        ours.len(),
+        truth.len(),
+        "{what}: {ours:?} against {truth:?}"
+    );
     for (a, b) in ours.iter().zip(truth) {
-        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "{what}: {a} against {b} ({ours:?} against {truth:?})");
+        assert!(
+            (a - b).abs() <= tolerance * b.abs().max(1.0),
+            "{what}: {a} against {b} ({ours:?} against {truth:?})"
+        );
     }
 }

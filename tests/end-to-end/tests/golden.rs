@@ -26,13 +26,32 @@ fn every_golden_row_is_answered_as_the_reference_libraries_do() -> Result<()> {
 
 fn check(place: &str, card: &Value, golden: &Value, answer: &Value) -> Result<()> {
     let prediction = &answer["predictions"][0];
-    let labels: Vec<String> = card["labels"].as_array().into_iter().flatten().map(text).collect();
+    let labels: Vec<String> = card["labels"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(text)
+        .collect();
     if golden["label"].is_null() {
-        assert_close(&format!("{place}: value"), &numbers(&prediction["value"]), &numbers(&golden["values"]), TOLERANCE);
+        assert_close(
+            &format!("{place}: value"),
+            &numbers(&prediction["value"]),
+            &numbers(&golden["values"]),
+            TOLERANCE,
+        );
     } else {
-        assert_eq!(text(&prediction["label"]), text(&golden["label"]), "{place}: label");
+        assert_eq!(
+            text(&prediction["label"]),
+            text(&golden["label"]),
+            "{place}: label"
+        );
         let ours = by_name(&prediction["probabilities"], &labels)?;
-        assert_close(&format!("{place}: probabilities"), &ours, &numbers(&golden["values"]), TOLERANCE);
+        assert_close(
+            &format!("{place}: probabilities"),
+            &ours,
+            &numbers(&golden["values"]),
+            TOLERANCE,
+        );
     }
     let explanation = &answer["explanations"][0];
     assert_eq!(explanation["exact"], json!(true), "{place}");
@@ -40,30 +59,68 @@ fn check(place: &str, card: &Value, golden: &Value, answer: &Value) -> Result<()
         Value::Object(_) => by_name(value, &labels),
         one => Ok(numbers(one)),
     };
-    assert_close(&format!("{place}: base"), &per_output(&explanation["base_value"])?, &numbers(&golden["base"]), TOLERANCE);
-    let parts = explanation["attributions"].as_array().context("attributions are a list")?;
-    assert_eq!(parts.len(), golden["row"].as_object().context("a row is an object")?.len(), "{place}");
+    assert_close(
+        &format!("{place}: base"),
+        &per_output(&explanation["base_value"])?,
+        &numbers(&golden["base"]),
+        TOLERANCE,
+    );
+    let parts = explanation["attributions"]
+        .as_array()
+        .context("attributions are a list")?;
+    assert_eq!(
+        parts.len(),
+        golden["row"]
+            .as_object()
+            .context("a row is an object")?
+            .len(),
+        "{place}"
+    );
     let mut sums = per_output(&explanation["base_value"])?;
     for part in parts {
-        let feature = part["feature"].as_str().context("an attribution names its feature")?;
+        let feature = part["feature"]
+            .as_str()
+            .context("an attribution names its feature")?;
         let ours = per_output(&part["attribution"])?;
-        assert_close(&format!("{place}: {feature}"), &ours, &numbers(&golden["attributions"][feature]), TOLERANCE);
-        sums.iter_mut().zip(&ours).for_each(|(sum, value)| *sum += value);
+        assert_close(
+            &format!("{place}: {feature}"),
+            &ours,
+            &numbers(&golden["attributions"][feature]),
+            TOLERANCE,
+        );
+        sums.iter_mut()
+            .zip(&ours)
+            .for_each(|(sum, value)| *sum += value);
     }
     let residual = per_output(&explanation["residual"])?;
     let total = per_output(&explanation["prediction"])?;
     for ((sum, residual), total) in sums.iter().zip(&residual).zip(&total) {
-        assert!(residual.abs() <= 1e-6 * total.abs().max(1.0), "{place}: residual {residual} of {total}");
-        assert!((sum + residual - total).abs() <= 1e-9 * total.abs().max(1.0), "{place}: {sum} + {residual} is not {total}");
+        assert!(
+            residual.abs() <= 1e-6 * total.abs().max(1.0),
+            "{place}: residual {residual} of {total}"
+        );
+        assert!(
+            (sum + residual - total).abs() <= 1e-9 * total.abs().max(1.0),
+            "{place}: {sum} + {residual} is not {total}"
+        );
     }
     Ok(())
 }
 
 fn by_name(value: &Value, labels: &[String]) -> Result<Vec<f64>> {
-    labels.iter().map(|label| value[label].as_f64().with_context(|| format!("{label} in {value}"))).collect()
+    labels
+        .iter()
+        .map(|label| {
+            value[label]
+                .as_f64()
+                .with_context(|| format!("{label} in {value}"))
+        })
+        .collect()
 }
 
 /// A label as text, whether it is one or a number.
 fn text(label: &Value) -> String {
-    label.as_str().map_or_else(|| label.to_string(), str::to_owned)
+    label
+        .as_str()
+        .map_or_else(|| label.to_string(), str::to_owned)
 }

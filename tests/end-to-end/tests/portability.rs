@@ -1,33 +1,68 @@
 //! The same bytes on another host: every function on V8 (`jco serve`) answers byte for byte what our host answers.
 
 use anyhow::Result;
-use end_to_end::{NAMES, Answer, Server, golden, packed};
+use end_to_end::{Answer, NAMES, Server, golden, packed};
 
 /// Pages, documents, answers and refusals of one function.
 fn conversation(server: &Server, name: &str, prefix: &str) -> Result<Vec<(String, Answer)>> {
     let mut answers = Vec::new();
-    for path in ["/card", "/schema", "/openapi.json", "/healthz", "/", "/v2", "/v2/health/ready", "/v1/models", "/ping", "/nothing"] {
-        answers.push((format!("GET {path}"), server.get(&format!("{prefix}{path}"))?));
+    for path in [
+        "/card",
+        "/schema",
+        "/openapi.json",
+        "/healthz",
+        "/",
+        "/v2",
+        "/v2/health/ready",
+        "/v1/models",
+        "/ping",
+        "/nothing",
+    ] {
+        answers.push((
+            format!("GET {path}"),
+            server.get(&format!("{prefix}{path}"))?,
+        ));
     }
     let html = [("accept", "text/html")];
-    answers.push(("GET / as a browser".to_owned(), server.get_with(&format!("{prefix}/"), &html)?));
+    answers.push((
+        "GET / as a browser".to_owned(),
+        server.get_with(&format!("{prefix}/"), &html)?,
+    ));
     let json = [("content-type", "application/json")];
     for (index, golden) in golden(name)?.iter().take(6).enumerate() {
         let body = golden["row"].to_string();
-        for path in ["/predict", "/explain", "/invocations", &format!("/v1/models/{name}:explain")] {
+        for path in [
+            "/predict",
+            "/explain",
+            "/invocations",
+            &format!("/v1/models/{name}:explain"),
+        ] {
             let body = if path.starts_with("/v1") || path == "/invocations" {
                 format!("{{\"instances\":[{body}]}}")
             } else {
                 body.clone()
             };
-            answers.push((format!("POST {path} row {index}"), server.post(&format!("{prefix}{path}"), &json, body.as_bytes())?));
+            answers.push((
+                format!("POST {path} row {index}"),
+                server.post(&format!("{prefix}{path}"), &json, body.as_bytes())?,
+            ));
         }
     }
-    let nonsense: [&[u8]; 7] =
-        [b"", b"{", b"[]", b"{\"no_such_feature\": 1}", b"[[1, 2], [3]]", b"\xff\xfe", b"{\"instances\": \"x\"}"];
+    let nonsense: [&[u8]; 7] = [
+        b"",
+        b"{",
+        b"[]",
+        b"{\"no_such_feature\": 1}",
+        b"[[1, 2], [3]]",
+        b"\xff\xfe",
+        b"{\"instances\": \"x\"}",
+    ];
     for body in nonsense {
         let what = format!("POST /predict {}", String::from_utf8_lossy(body));
-        answers.push((what, server.post(&format!("{prefix}/predict"), &json, body)?));
+        answers.push((
+            what,
+            server.post(&format!("{prefix}/predict"), &json, body)?,
+        ));
     }
     Ok(answers)
 }
@@ -41,10 +76,25 @@ fn every_function_answers_the_same_bytes_on_v8() -> Result<()> {
         let there = conversation(&theirs, name, "")?;
         assert_eq!(here.len(), there.len());
         for ((what, here), (_, there)) in here.iter().zip(&there) {
-            assert_eq!(here.status, there.status, "{name}: {what}: {} against {}", here.text(), there.text());
-            assert!(here.body == there.body, "{name}: {what}: {} against {}", here.text(), there.text());
+            assert_eq!(
+                here.status,
+                there.status,
+                "{name}: {what}: {} against {}",
+                here.text(),
+                there.text()
+            );
+            assert!(
+                here.body == there.body,
+                "{name}: {what}: {} against {}",
+                here.text(),
+                there.text()
+            );
             assert_eq!(here.content_type, there.content_type, "{name}: {what}");
-            assert!(here.status < 500 || what.contains("explain"), "{name}: {what}: {}", here.text());
+            assert!(
+                here.status < 500 || what.contains("explain"),
+                "{name}: {what}: {}",
+                here.text()
+            );
         }
     }
     Ok(())

@@ -16,25 +16,39 @@ struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let program = arguments.first().context("usage: wasm-runner PROGRAM.wasm [ARGUMENTS]")?;
+    let program = arguments
+        .first()
+        .context("usage: wasm-runner PROGRAM.wasm [ARGUMENTS]")?;
     let mut wasi = WasiCtxBuilder::new();
-    wasi.inherit_stdio().args(&arguments).env("RUST_BACKTRACE", "1");
+    wasi.inherit_stdio()
+        .args(&arguments)
+        .env("RUST_BACKTRACE", "1");
     if let Ok(root) = std::env::var("WASM_RUNNER_ROOT") {
         wasi.preopened_dir(&root, &root, DirPerms::READ, FilePerms::READ)
             .with_context(|| format!("open {root}"))?;
     }
     let engine = Engine::new(&Config::new())?;
-    let component = Component::from_file(&engine, program).with_context(|| format!("load {program}"))?;
+    let component =
+        Component::from_file(&engine, program).with_context(|| format!("load {program}"))?;
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    let mut store = Store::new(&engine, State { wasi: wasi.build(), table: ResourceTable::new() });
+    let mut store = Store::new(
+        &engine,
+        State {
+            wasi: wasi.build(),
+            table: ResourceTable::new(),
+        },
+    );
     let command = Command::instantiate_async(&mut store, &component, &linker).await?;
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => Ok(()),

@@ -36,7 +36,11 @@ impl BinnedBackground {
                 columns[bin * rows + row] = value;
             }
         }
-        BinnedBackground { rows, columns, shares: distinct.iter().map(|(_, count)| count / total).collect() }
+        BinnedBackground {
+            rows,
+            columns,
+            shares: distinct.iter().map(|(_, count)| count / total).collect(),
+        }
     }
 
     /// How many distinct rows.

@@ -85,7 +85,10 @@ impl CohortWalk {
             ForestNode::Leaf(leaf) => {
                 let first = self.weights.len();
                 self.weights.extend(outputs.iter().map(|&output| {
-                    let own = forest.leaf_weights(leaf).iter().filter(|weight| weight.output == output);
+                    let own = forest
+                        .leaf_weights(leaf)
+                        .iter()
+                        .filter(|weight| weight.output == output);
                     own.map(|weight| weight.value).sum::<f64>() as f32
                 }));
                 return first as u32 | LEAF;
@@ -121,7 +124,11 @@ impl CohortWalk {
 
     /// Adds the values of a row to `attributions`, `[players, outputs]`.
     pub fn explain(&self, bins: &[i16], attributions: &mut [f64]) {
-        if self.players_on_path <= 8 { self.run::<8>(bins, attributions) } else { self.run::<16>(bins, attributions) }
+        if self.players_on_path <= 8 {
+            self.run::<8>(bins, attributions)
+        } else {
+            self.run::<16>(bins, attributions)
+        }
     }
 
     fn run<const L: usize>(&self, bins: &[i16], attributions: &mut [f64]) {
@@ -131,8 +138,19 @@ impl CohortWalk {
         for (row, companion) in everyone.iter_mut().enumerate() {
             *companion = (row as u32) << 16;
         }
-        let most_outputs = self.trees.iter().map(|tree| tree.outputs.len()).max().unwrap_or(0);
-        let mut run = Run::<L> { walk: self, bins, outputs: &[], sums: vec![[0.0; L]; most_outputs], attributions };
+        let most_outputs = self
+            .trees
+            .iter()
+            .map(|tree| tree.outputs.len())
+            .max()
+            .unwrap_or(0);
+        let mut run = Run::<L> {
+            walk: self,
+            bins,
+            outputs: &[],
+            sums: vec![[0.0; L]; most_outputs],
+            attributions,
+        };
         for tree in &self.trees {
             run.outputs = &tree.outputs;
             run.fork(&self.steps[tree.root as usize], 0, everyone, rest);
@@ -156,7 +174,8 @@ impl<const L: usize> Run<'_, L> {
     fn fork(&mut self, step: &Step, fails: u32, companions: &[Companion], rest: &mut [Companion]) {
         let bit = 1u32 << step.position;
         let column = self.walk.background.column(step.bin);
-        let takes = |companion: Companion| usize::from(column[(companion >> 16) as usize] > step.cut);
+        let takes =
+            |companion: Companion| usize::from(column[(companion >> 16) as usize] > step.cut);
         if fails & bit != 0 {
             for side in 0..2 {
                 let kept = keep(companions, rest, |companion| takes(companion) == side);
@@ -168,14 +187,17 @@ impl<const L: usize> Run<'_, L> {
                 *kept = companion | if takes(companion) == taken { 0 } else { bit };
             }
             self.child(step.children[taken], fails, companions.len(), rest);
-            let kept = keep(companions, rest, |companion| takes(companion) != taken && companion & bit == 0);
+            let kept = keep(companions, rest, |companion| {
+                takes(companion) != taken && companion & bit == 0
+            });
             self.child(step.children[1 - taken], fails | bit, kept, rest);
         }
         if step.first {
             let position = usize::from(step.position);
             for (sums, &output) in self.sums.iter_mut().zip(self.outputs) {
                 let sum = std::mem::take(&mut sums[position]);
-                self.attributions[step.player as usize * self.walk.outputs + output as usize] += sum;
+                self.attributions[step.player as usize * self.walk.outputs + output as usize] +=
+                    sum;
             }
         }
     }
@@ -205,11 +227,19 @@ impl<const L: usize> Run<'_, L> {
             loss += share * self.walk.cubes.member(negative, positive);
             let gain = share * self.walk.cubes.member(positive, negative);
             for (value, bit) in values.iter_mut().zip(bits) {
-                *value += if u64::from(companion) & bit != 0 { gain } else { 0.0 };
+                *value += if u64::from(companion) & bit != 0 {
+                    gain
+                } else {
+                    0.0
+                };
             }
         }
         for (value, bit) in values.iter_mut().zip(bits) {
-            *value -= if u64::from(fails) & bit != 0 { loss } else { 0.0 };
+            *value -= if u64::from(fails) & bit != 0 {
+                loss
+            } else {
+                0.0
+            };
         }
         let weights = &self.walk.weights[weights as usize..weights as usize + self.outputs.len()];
         for (sums, &weight) in self.sums.iter_mut().zip(weights) {
@@ -221,7 +251,11 @@ impl<const L: usize> Run<'_, L> {
 }
 
 /// Copies the companions that `stay` to the front of `kept`; returns how many.
-fn keep(companions: &[Companion], kept: &mut [Companion], stay: impl Fn(Companion) -> bool) -> usize {
+fn keep(
+    companions: &[Companion],
+    kept: &mut [Companion],
+    stay: impl Fn(Companion) -> bool,
+) -> usize {
     let kept = &mut kept[..companions.len()];
     let mut count = 0;
     for &companion in companions {

@@ -57,13 +57,19 @@ impl Cohorts {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.trees.iter().map(|edges| size_of_val(&**edges)).sum::<usize>() + self.background.bytes()
+        self.trees
+            .iter()
+            .map(|edges| size_of_val(&**edges))
+            .sum::<usize>()
+            + self.background.bytes()
     }
 
     /// Adds the values of a row to `attributions`, `[players, outputs]`.
     pub fn explain(&self, bins: &[i16], attributions: &mut [f64]) {
         let rows = self.background.rows();
-        let mut companions: Vec<Companion> = (0..rows as u32).map(|row| Companion { row, fails: 0 }).collect();
+        let mut companions: Vec<Companion> = (0..rows as u32)
+            .map(|row| Companion { row, fails: 0 })
+            .collect();
         let mut levels = vec![Level::default(); self.depth + 1];
         levels[0].companions = rows;
         for edges in &self.trees {
@@ -73,33 +79,59 @@ impl Cohorts {
                 let depth = usize::from(edge.depth);
                 let above = levels[depth - 1];
                 let fails = above.fails | (u128::from(!edge.admits(bins)) << edge.position);
-                let start = if depth > 1 { levels[depth - 2].companions } else { 0 };
+                let start = if depth > 1 {
+                    levels[depth - 2].companions
+                } else {
+                    0
+                };
                 companions.truncate(above.companions);
                 let column = self.background.column(edge.condition.bin);
                 for index in start..above.companions {
-                    let Companion { row, fails: row_fails } = companions[index];
+                    let Companion {
+                        row,
+                        fails: row_fails,
+                    } = companions[index];
                     let admitted = u8::from(column[row as usize] > edge.condition.cut) == edge.side;
                     let row_fails = row_fails | (u128::from(!admitted) << edge.position);
                     if row_fails & fails == 0 {
-                        companions.push(Companion { row, fails: row_fails });
+                        companions.push(Companion {
+                            row,
+                            fails: row_fails,
+                        });
                     }
                 }
-                levels[depth] =
-                    Level { companions: companions.len(), fails, player: edge.player, position: edge.position };
+                levels[depth] = Level {
+                    companions: companions.len(),
+                    fails,
+                    player: edge.player,
+                    position: edge.position,
+                };
                 if companions.len() == above.companions {
                     at = edge.end as usize;
                     continue;
                 }
                 if let Some(leaf) = edge.leaf {
-                    let weights = &self.weights[leaf.first as usize..(leaf.first + leaf.count) as usize];
-                    self.add_leaf(&companions[above.companions..], &levels[1..=depth], weights, attributions);
+                    let weights =
+                        &self.weights[leaf.first as usize..(leaf.first + leaf.count) as usize];
+                    self.add_leaf(
+                        &companions[above.companions..],
+                        &levels[1..=depth],
+                        weights,
+                        attributions,
+                    );
                 }
                 at += 1;
             }
         }
     }
 
-    fn add_leaf(&self, companions: &[Companion], path: &[Level], weights: &[Weight], attributions: &mut [f64]) {
+    fn add_leaf(
+        &self,
+        companions: &[Companion],
+        path: &[Level],
+        weights: &[Weight],
+        attributions: &mut [f64],
+    ) {
         let fails = path.last().map_or(0, |level| level.fails);
         let negative = fails.count_ones() as usize;
         let mut loss = 0.0;
@@ -122,9 +154,14 @@ impl Cohorts {
                 continue;
             }
             seen |= bit;
-            let value = if fails & bit != 0 { -loss } else { gains[usize::from(level.position)] };
+            let value = if fails & bit != 0 {
+                -loss
+            } else {
+                gains[usize::from(level.position)]
+            };
             for weight in weights {
-                attributions[level.player as usize * self.outputs + weight.output as usize] += value * weight.value;
+                attributions[level.player as usize * self.outputs + weight.output as usize] +=
+                    value * weight.value;
             }
         }
     }

@@ -60,9 +60,17 @@ pub(super) fn edges(forest: &Forest, root: u32) -> Vec<Edge> {
         };
         let fork = fork_of(node).expect("only forks are entered");
         let child = fork.children[usize::from(side)];
-        let previous = path.iter().rev().map(|&edge| edges[edge]).find(|edge| edge.player == fork.player);
+        let previous = path
+            .iter()
+            .rev()
+            .map(|&edge| edges[edge])
+            .find(|edge| edge.player == fork.player);
         let position = previous.map_or_else(
-            || path.iter().filter(|&&edge| edges[edge].previous == 0).count() as u8,
+            || {
+                path.iter()
+                    .filter(|&&edge| edges[edge].previous == 0)
+                    .count() as u8
+            },
             |previous| previous.position,
         );
         let before = previous.map_or(1.0, |previous| previous.now);

@@ -45,13 +45,27 @@ pub(super) struct Forest {
 impl Forest {
     /// Reads `ensemble`; without covers every child has half of its parent's share, which only path-dependent
     /// explanations look at.
-    pub fn new(ensemble: &TreeEnsemble, column_feature: &[u32], players: usize) -> Result<Forest, TreeExplainError> {
+    pub fn new(
+        ensemble: &TreeEnsemble,
+        column_feature: &[u32],
+        players: usize,
+    ) -> Result<Forest, TreeExplainError> {
         let parts = ensemble.parts();
         if column_feature.len() != ensemble.columns() {
-            return Err(TreeExplainError::ColumnFeatures { given: column_feature.len(), columns: ensemble.columns() });
+            return Err(TreeExplainError::ColumnFeatures {
+                given: column_feature.len(),
+                columns: ensemble.columns(),
+            });
         }
-        if let Some(column) = column_feature.iter().position(|&feature| feature as usize >= players) {
-            return Err(TreeExplainError::NoSuchFeature { column, feature: column_feature[column], features: players });
+        if let Some(column) = column_feature
+            .iter()
+            .position(|&feature| feature as usize >= players)
+        {
+            return Err(TreeExplainError::NoSuchFeature {
+                column,
+                feature: column_feature[column],
+                features: players,
+            });
         }
         let scale = match parts.aggregate {
             Aggregate::Sum => 1.0,
@@ -60,22 +74,31 @@ impl Forest {
                 return Err(TreeExplainError::NotAdditive(aggregate));
             }
         };
-        let nodes = parts.nodes.iter().enumerate().map(|(index, node)| match (node, ensemble.condition(index)) {
-            (Node::Split(split), Some(condition)) => ForestNode::Fork(Fork {
-                condition,
-                player: column_feature[split.column as usize],
-                children: [split.yes, split.no],
-                shares: shares(parts.covers.as_deref(), [split.yes, split.no]),
-            }),
-            (Node::Leaf(leaf), _) => ForestNode::Leaf(*leaf),
-            (Node::Split(_), None) => unreachable!("every split has a condition"),
+        let nodes = parts.nodes.iter().enumerate().map(|(index, node)| {
+            match (node, ensemble.condition(index)) {
+                (Node::Split(split), Some(condition)) => ForestNode::Fork(Fork {
+                    condition,
+                    player: column_feature[split.column as usize],
+                    children: [split.yes, split.no],
+                    shares: shares(parts.covers.as_deref(), [split.yes, split.no]),
+                }),
+                (Node::Leaf(leaf), _) => ForestNode::Leaf(*leaf),
+                (Node::Split(_), None) => unreachable!("every split has a condition"),
+            }
         });
         let mut forest = Forest {
             ensemble: ensemble.clone(),
             players,
             roots: parts.roots.clone(),
             nodes: nodes.collect(),
-            weights: parts.weights.iter().map(|w| Weight { output: w.output, value: w.value * scale }).collect(),
+            weights: parts
+                .weights
+                .iter()
+                .map(|w| Weight {
+                    output: w.output,
+                    value: w.value * scale,
+                })
+                .collect(),
             players_on_path: 0,
             depth: 0,
         };
@@ -108,7 +131,10 @@ impl Forest {
                 distinct += usize::from(*uses == 0);
                 *uses += 1;
                 stack.push((node, depth, true));
-                stack.extend(fork.children.map(|child| (child as usize, depth + 1, false)));
+                stack.extend(
+                    fork.children
+                        .map(|child| (child as usize, depth + 1, false)),
+                );
             }
         }
         match self.players_on_path {
@@ -140,7 +166,9 @@ impl Forest {
         while let Some(node) = stack.pop() {
             match self.nodes[node as usize] {
                 ForestNode::Fork(fork) => stack.extend(fork.children),
-                ForestNode::Leaf(leaf) => outputs.extend(self.leaf_weights(leaf).iter().map(|weight| weight.output)),
+                ForestNode::Leaf(leaf) => {
+                    outputs.extend(self.leaf_weights(leaf).iter().map(|weight| weight.output))
+                }
             }
         }
         outputs.sort_unstable();
@@ -172,7 +200,13 @@ impl Forest {
 
 /// Shares of two siblings by their covers; halves where no training row came by.
 fn shares(covers: Option<&[f64]>, children: [u32; 2]) -> [f64; 2] {
-    let covers = covers.map_or([0.0; 2], |covers| children.map(|child| covers[child as usize]));
+    let covers = covers.map_or([0.0; 2], |covers| {
+        children.map(|child| covers[child as usize])
+    });
     let total = covers[0] + covers[1];
-    if total > 0.0 { [covers[0] / total, covers[1] / total] } else { [0.5; 2] }
+    if total > 0.0 {
+        [covers[0] / total, covers[1] / total]
+    } else {
+        [0.5; 2]
+    }
 }

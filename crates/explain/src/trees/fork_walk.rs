@@ -50,14 +50,27 @@ impl ForkWalk {
     /// Prepares the trees below `roots` of a forest within [`DEPTH_LIMIT`] and [`PLAYERS_LIMIT`].
     pub fn new(forest: &Forest, roots: &[u32]) -> ForkWalk {
         debug_assert!(forest.depth <= DEPTH_LIMIT && forest.players_on_path <= PLAYERS_LIMIT);
-        let points = if points_for(forest.players_on_path) <= 4 { 4 } else { MOST_POINTS };
-        let mut walk =
-            ForkWalk { trees: Vec::new(), steps: Vec::new(), weights: Vec::new(), points, outputs: forest.outputs() };
+        let points = if points_for(forest.players_on_path) <= 4 {
+            4
+        } else {
+            MOST_POINTS
+        };
+        let mut walk = ForkWalk {
+            trees: Vec::new(),
+            steps: Vec::new(),
+            weights: Vec::new(),
+            points,
+            outputs: forest.outputs(),
+        };
         for &root in roots {
             if let ForestNode::Leaf(_) = forest.nodes[root as usize] {
                 continue;
             }
-            let mut tree = Tree { root: 0, players: Vec::new(), outputs: forest.outputs_below(root) };
+            let mut tree = Tree {
+                root: 0,
+                players: Vec::new(),
+                outputs: forest.outputs_below(root),
+            };
             tree.root = walk.add(forest, root, &mut tree, &mut Vec::new());
             walk.trees.push(tree);
         }
@@ -65,13 +78,22 @@ impl ForkWalk {
     }
 
     /// Adds what hangs on `node`; `path` holds player and share of the edges above.
-    fn add(&mut self, forest: &Forest, node: u32, tree: &mut Tree, path: &mut Vec<(u32, f64)>) -> u32 {
+    fn add(
+        &mut self,
+        forest: &Forest,
+        node: u32,
+        tree: &mut Tree,
+        path: &mut Vec<(u32, f64)>,
+    ) -> u32 {
         let fork = match forest.nodes[node as usize] {
             ForestNode::Fork(fork) => fork,
             ForestNode::Leaf(leaf) => {
                 let first = self.weights.len();
                 self.weights.extend(tree.outputs.iter().map(|&output| {
-                    let own = forest.leaf_weights(leaf).iter().filter(|weight| weight.output == output);
+                    let own = forest
+                        .leaf_weights(leaf)
+                        .iter()
+                        .filter(|weight| weight.output == output);
                     own.map(|weight| weight.value).sum::<f64>() as f32
                 }));
                 return first as u32 | LEAF;
@@ -79,10 +101,14 @@ impl ForkWalk {
         };
         let previous = path.iter().rposition(|&(player, _)| player == fork.player);
         let before = previous.map_or(1.0, |edge| path[edge].1);
-        let player = tree.players.iter().position(|&player| player == fork.player).unwrap_or_else(|| {
-            tree.players.push(fork.player);
-            tree.players.len() - 1
-        });
+        let player = tree
+            .players
+            .iter()
+            .position(|&player| player == fork.player)
+            .unwrap_or_else(|| {
+                tree.players.push(fork.player);
+                tree.players.len() - 1
+            });
         let index = self.steps.len();
         let now = fork.shares.map(|share| before * share);
         self.steps.push(Step {
@@ -111,7 +137,11 @@ impl ForkWalk {
 
     /// Adds the values of a row to `attributions`, `[players, outputs]`.
     pub fn explain(&self, bins: &[i16], attributions: &mut [f64]) {
-        if self.points == 4 { self.run::<4>(bins, attributions) } else { self.run::<8>(bins, attributions) }
+        if self.points == 4 {
+            self.run::<4>(bins, attributions)
+        } else {
+            self.run::<8>(bins, attributions)
+        }
     }
 
     fn run<const Q: usize>(&self, bins: &[i16], attributions: &mut [f64]) {
@@ -119,7 +149,12 @@ impl ForkWalk {
         let by_point = |value: &dyn Fn(f64, f64) -> f64| -> [f32; Q] {
             std::array::from_fn(|q| value(rule[q].t, rule[q].weight) as f32)
         };
-        let players = self.trees.iter().map(|tree| tree.players.len()).max().unwrap_or(0);
+        let players = self
+            .trees
+            .iter()
+            .map(|tree| tree.players.len())
+            .max()
+            .unwrap_or(0);
         let mut run = Run {
             walk: self,
             bins,
@@ -128,7 +163,10 @@ impl ForkWalk {
             weight: by_point(&|_, weight| weight),
             unmet_gain: by_point(&|t, _| -1.0 / (1.0 - t)),
             output: 0,
-            levels: [Level { met: true, inverse: [1.0; Q] }; DEPTH_LIMIT + 1],
+            levels: [Level {
+                met: true,
+                inverse: [1.0; Q],
+            }; DEPTH_LIMIT + 1],
             values: vec![[0.0; Q]; players],
         };
         for tree in &self.trees {
@@ -137,7 +175,11 @@ impl ForkWalk {
                 run.visit(tree.root, 1, &[1.0; Q]);
                 for (&player, value) in tree.players.iter().zip(&mut run.values) {
                     let value = std::mem::replace(value, [0.0; Q]);
-                    let sum: f64 = value.iter().zip(&run.weight).map(|(value, weight)| f64::from(value * weight)).sum();
+                    let sum: f64 = value
+                        .iter()
+                        .zip(&run.weight)
+                        .map(|(value, weight)| f64::from(value * weight))
+                        .sum();
                     attributions[player as usize * self.outputs + output as usize] += sum;
                 }
             }
@@ -188,7 +230,11 @@ impl<const Q: usize> Run<'_, Q> {
             self.levels[depth].met = false;
             let [yes, no] = [0, 1].map(|side| {
                 let share = step.shares[side];
-                self.child(step.children[side], depth + 1, &std::array::from_fn(|q| reach[q] * share))
+                self.child(
+                    step.children[side],
+                    depth + 1,
+                    &std::array::from_fn(|q| reach[q] * share),
+                )
             });
             return std::array::from_fn(|q| yes[q] + no[q]);
         }
@@ -198,7 +244,11 @@ impl<const Q: usize> Run<'_, Q> {
         let inverse: [f32; Q] = std::array::from_fn(|q| 1.0 / chance[q]);
         let reach: [f32; Q] = std::array::from_fn(|q| reach[q] * old[q]);
         self.levels[depth] = Level { met: true, inverse };
-        let with = self.child(step.children[taken], depth + 1, &std::array::from_fn(|q| reach[q] * chance[q]));
+        let with = self.child(
+            step.children[taken],
+            depth + 1,
+            &std::array::from_fn(|q| reach[q] * chance[q]),
+        );
         self.levels[depth].met = false;
         let reach: [f32; Q] = std::array::from_fn(|q| reach[q] * self.absent[q] * other);
         let without = self.child(step.children[1 - taken], depth + 1, &reach);
@@ -206,7 +256,8 @@ impl<const Q: usize> Run<'_, Q> {
         let (gained, lost) = (1.0 - now, 1.0 - step.before);
         for q in 0..Q {
             let old_gain = lost * old[q];
-            value[q] += with[q] * (gained * inverse[q] - old_gain) + without[q] * (self.unmet_gain[q] - old_gain);
+            value[q] += with[q] * (gained * inverse[q] - old_gain)
+                + without[q] * (self.unmet_gain[q] - old_gain);
         }
         std::array::from_fn(|q| with[q] + without[q])
     }

@@ -42,7 +42,9 @@ impl<'a> Interactions<'a> {
         Interactions {
             forest,
             background,
-            rules: (0..=points_for(forest.players_on_path)).map(gauss_legendre).collect(),
+            rules: (0..=points_for(forest.players_on_path))
+                .map(gauss_legendre)
+                .collect(),
             cubes: CubeWeights::new(forest.players_on_path),
             path: Vec::new(),
             companions: Vec::new(),
@@ -56,7 +58,8 @@ impl<'a> Interactions<'a> {
         interactions.fill(0.0);
         let rows = self.background.map_or(0, BinnedBackground::rows);
         self.companions.clear();
-        self.companions.extend((0..rows as u32).map(|row| Companion { row, fails: 0 }));
+        self.companions
+            .extend((0..rows as u32).map(|row| Companion { row, fails: 0 }));
         for &root in &self.forest.roots {
             self.node(root, 0, bins, interactions);
         }
@@ -72,8 +75,10 @@ impl<'a> Interactions<'a> {
         for player in 0..players {
             for output in 0..outputs {
                 let at = |other: usize| (player * players + other) * outputs + output;
-                let others: f64 =
-                    (0..players).filter(|&other| other != player).map(|other| interactions[at(other)]).sum();
+                let others: f64 = (0..players)
+                    .filter(|&other| other != player)
+                    .map(|other| interactions[at(other)])
+                    .sum();
                 interactions[at(player)] -= others;
             }
         }
@@ -89,7 +94,8 @@ impl<'a> Interactions<'a> {
                     Some(background) => self.interventional_leaf(background, first),
                 }
                 let (players, outputs) = (self.forest.players, self.forest.outputs());
-                for (position, values) in self.leaf.chunks_exact(self.path.len().max(1)).enumerate() {
+                for (position, values) in self.leaf.chunks_exact(self.path.len().max(1)).enumerate()
+                {
                     let row = self.path[position].player as usize;
                     for (step, value) in self.path.iter().zip(&values[..=position]) {
                         let column = step.player as usize;
@@ -107,13 +113,28 @@ impl<'a> Interactions<'a> {
         }
     }
 
-    fn below(&mut self, fork: &Fork, side: usize, first: usize, bins: &[i16], interactions: &mut [f64]) {
+    fn below(
+        &mut self,
+        fork: &Fork,
+        side: usize,
+        first: usize,
+        bins: &[i16],
+        interactions: &mut [f64],
+    ) {
         let taken = usize::from(bins[fork.condition.bin as usize] > fork.condition.cut);
         let known = self.path.iter().position(|step| step.player == fork.player);
         let position = known.unwrap_or(self.path.len());
         let before = known.map(|position| self.path[position]);
-        let Step { met, share, .. } = before.unwrap_or(Step { player: fork.player, met: true, share: 1.0 });
-        let step = Step { player: fork.player, met: met && taken == side, share: share * fork.shares[side] };
+        let Step { met, share, .. } = before.unwrap_or(Step {
+            player: fork.player,
+            met: true,
+            share: 1.0,
+        });
+        let step = Step {
+            player: fork.player,
+            met: met && taken == side,
+            share: share * fork.shares[side],
+        };
         match known {
             Some(position) => self.path[position] = step,
             None => self.path.push(step),
@@ -151,9 +172,17 @@ impl<'a> Interactions<'a> {
             let mut reach = weight;
             self.surplus.clear();
             for step in &self.path {
-                let chance = if step.met { t + step.share * absent } else { step.share * absent };
+                let chance = if step.met {
+                    t + step.share * absent
+                } else {
+                    step.share * absent
+                };
                 reach *= chance;
-                self.surplus.push(if step.met { (1.0 - step.share) / chance } else { -1.0 / absent });
+                self.surplus.push(if step.met {
+                    (1.0 - step.share) / chance
+                } else {
+                    -1.0 / absent
+                });
             }
             for (row, values) in self.leaf.chunks_exact_mut(players.max(1)).enumerate() {
                 let own = reach * self.surplus[row];
@@ -169,7 +198,11 @@ impl<'a> Interactions<'a> {
         let players = self.path.len();
         self.leaf.clear();
         self.leaf.resize(players * players, 0.0);
-        let unmet = self.path.iter().enumerate().map(|(position, step)| u128::from(!step.met) << position);
+        let unmet = self
+            .path
+            .iter()
+            .enumerate()
+            .map(|(position, step)| u128::from(!step.met) << position);
         let negative: u128 = unmet.sum();
         let (cubes, n) = (&self.cubes, negative.count_ones() as usize);
         for companion in &self.companions[first..] {

@@ -23,7 +23,11 @@ pub(super) struct LeafGame {
 impl LeafGame {
     pub fn new() -> LeafGame {
         let most = points_for(TABLED_PLAYERS_LIMIT);
-        LeafGame { rules: (0..=most).map(gauss_legendre).collect(), mixture: Vec::new(), values: Vec::new() }
+        LeafGame {
+            rules: (0..=most).map(gauss_legendre).collect(),
+            mixture: Vec::new(),
+            values: Vec::new(),
+        }
     }
 
     /// Values `[players, 2^players]` where player `i`, when absent, meets its conditions with probability `shares[i]`.
@@ -64,14 +68,21 @@ impl LeafGame {
         self.values.resize(players * patterns, 0.0);
         for &Point { t, weight } in &self.rules[points_for(players)] {
             mix(&mut self.mixture, t);
-            let (with_now, without_now, absent_now) = (weight / t, weight / (t * (1.0 - t)), weight / (1.0 - t));
+            let (with_now, without_now, absent_now) =
+                (weight / t, weight / (t * (1.0 - t)), weight / (1.0 - t));
             for (player, values) in self.values.chunks_exact_mut(patterns).enumerate() {
                 let half = 1usize << player;
-                for (values, mixture) in values.chunks_exact_mut(2 * half).zip(self.mixture.chunks_exact(2 * half)) {
+                for (values, mixture) in values
+                    .chunks_exact_mut(2 * half)
+                    .zip(self.mixture.chunks_exact(2 * half))
+                {
                     let (values_without, values_with) = values.split_at_mut(half);
                     let (without, with) = mixture.split_at(half);
-                    for (((value_without, value_with), without), with) in
-                        values_without.iter_mut().zip(values_with).zip(without).zip(with)
+                    for (((value_without, value_with), without), with) in values_without
+                        .iter_mut()
+                        .zip(values_with)
+                        .zip(without)
+                        .zip(with)
                     {
                         *value_without -= without * absent_now;
                         *value_with += with * with_now - without * without_now;
@@ -90,7 +101,10 @@ mod tests {
 
     fn assert_close(found: &[f64], expected: &[f64]) {
         for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-12, "{found:?} is not {expected:?}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{found:?} is not {expected:?}"
+            );
         }
     }
 
@@ -98,8 +112,12 @@ mod tests {
     fn check(players: usize, values: &[f64], reach: impl Fn(usize, usize) -> f64) {
         let patterns = 1usize << players;
         for pattern in 0..patterns {
-            let worth: Vec<f64> = (0..patterns).map(|coalition| reach(pattern, coalition)).collect();
-            let found: Vec<f64> = (0..players).map(|player| values[player * patterns + pattern]).collect();
+            let worth: Vec<f64> = (0..patterns)
+                .map(|coalition| reach(pattern, coalition))
+                .collect();
+            let found: Vec<f64> = (0..players)
+                .map(|player| values[player * patterns + pattern])
+                .collect();
             assert_close(&found, &shapley_values(players, &worth));
         }
     }
@@ -108,11 +126,18 @@ mod tests {
     fn path_dependent_values_are_those_of_the_game() {
         let mut game = LeafGame::new();
         for players in 0..=9usize {
-            let shares: Vec<f64> = [0.5, 0.01, 0.0, 1.0, 0.3, 0.99, 1e-12, 0.7, 0.2][..players].to_vec();
+            let shares: Vec<f64> =
+                [0.5, 0.01, 0.0, 1.0, 0.3, 0.99, 1e-12, 0.7, 0.2][..players].to_vec();
             let values = game.path_dependent(&shares).to_vec();
             check(players, &values, |pattern, coalition| {
                 (0..players)
-                    .map(|i| if coalition >> i & 1 == 1 { (pattern >> i & 1) as f64 } else { shares[i] })
+                    .map(|i| {
+                        if coalition >> i & 1 == 1 {
+                            (pattern >> i & 1) as f64
+                        } else {
+                            shares[i]
+                        }
+                    })
                     .product()
             });
         }
@@ -123,12 +148,17 @@ mod tests {
         let mut game = LeafGame::new();
         for players in 0..=8usize {
             let full = (1usize << players) - 1;
-            let rows: Vec<usize> = (0..7usize).map(|row| ((row * 40_503) >> 4) & full).collect();
+            let rows: Vec<usize> = (0..7usize)
+                .map(|row| ((row * 40_503) >> 4) & full)
+                .collect();
             let mut frequency = vec![0.0; full + 1];
-            rows.iter().for_each(|&row| frequency[row] += 1.0 / rows.len() as f64);
+            rows.iter()
+                .for_each(|&row| frequency[row] += 1.0 / rows.len() as f64);
             let values = game.interventional(players, &frequency).to_vec();
             check(players, &values, |pattern, coalition| {
-                let reached = rows.iter().filter(|&&row| (pattern & coalition) | (row & !coalition) == full);
+                let reached = rows
+                    .iter()
+                    .filter(|&&row| (pattern & coalition) | (row & !coalition) == full);
                 reached.count() as f64 / rows.len() as f64
             });
         }

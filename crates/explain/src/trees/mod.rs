@@ -43,7 +43,9 @@ pub enum TreeExplainError {
     )]
     NoCovers,
     /// The background is empty or no whole number of rows.
-    #[error("the background has {numbers} numbers for rows of {columns} columns; give at least one whole row")]
+    #[error(
+        "the background has {numbers} numbers for rows of {columns} columns; give at least one whole row"
+    )]
     Background {
         /// Numbers given.
         numbers: usize,
@@ -69,7 +71,9 @@ pub enum TreeExplainError {
         features: usize,
     },
     /// A path is longer than walks go.
-    #[error("a tree is deeper than {DEPTH_LIMIT} splits; explain it by sampling, or train with a depth limit")]
+    #[error(
+        "a tree is deeper than {DEPTH_LIMIT} splits; explain it by sampling, or train with a depth limit"
+    )]
     TooDeep,
     /// A path tests more features than walks count.
     #[error(
@@ -127,24 +131,49 @@ impl TreeExplainer {
         let forest = Forest::new(ensemble, column_feature, features)?;
         let columns = ensemble.columns();
         if columns == 0 || background.is_empty() || !background.len().is_multiple_of(columns) {
-            return Err(TreeExplainError::Background { numbers: background.len(), columns });
+            return Err(TreeExplainError::Background {
+                numbers: background.len(),
+                columns,
+            });
         }
         let rows = background.len() / columns;
         let mut margins = vec![0.0; rows * ensemble.outputs()];
         ensemble.evaluate(background, &mut margins);
-        let mean = |output| margins.iter().skip(output).step_by(ensemble.outputs()).sum::<f64>() / rows as f64;
+        let mean = |output| {
+            margins
+                .iter()
+                .skip(output)
+                .step_by(ensemble.outputs())
+                .sum::<f64>()
+                / rows as f64
+        };
         let base_values = (0..ensemble.outputs()).map(mean).collect();
         let binned = Arc::new(BinnedBackground::new(forest.binning(), background, columns));
         let plan = tables::plan(&forest, budget);
         let tables = tables::build(&forest, &plan, Absence::Background(&binned));
-        let shallow = forest.depth <= cohort_walk::DEPTH_LIMIT && forest.players_on_path <= cohort_walk::PLAYERS_LIMIT;
+        let shallow = forest.depth <= cohort_walk::DEPTH_LIMIT
+            && forest.players_on_path <= cohort_walk::PLAYERS_LIMIT;
         let fast = shallow && binned.rows() <= cohort_walk::ROWS_LIMIT;
         let walk = match (plan.others.is_empty(), fast) {
             (true, _) => None,
-            (false, true) => Some(Walk::Cohort(CohortWalk::new(&forest, &plan.others, binned.clone()))),
-            (false, false) => Some(Walk::Cohorts(Cohorts::new(&forest, &plan.others, binned.clone()))),
+            (false, true) => Some(Walk::Cohort(CohortWalk::new(
+                &forest,
+                &plan.others,
+                binned.clone(),
+            ))),
+            (false, false) => Some(Walk::Cohorts(Cohorts::new(
+                &forest,
+                &plan.others,
+                binned.clone(),
+            ))),
         };
-        Ok(TreeExplainer { forest, base_values, background: Some(binned), tables, walk })
+        Ok(TreeExplainer {
+            forest,
+            base_values,
+            background: Some(binned),
+            tables,
+            walk,
+        })
     }
 
     /// Explanations by the ensemble's own covers; `column_feature` tells the raw feature, below `features`, behind each
@@ -165,13 +194,20 @@ impl TreeExplainer {
         let base_values = forest.expected();
         let plan = tables::plan(&forest, budget);
         let tables = tables::build(&forest, &plan, Absence::Shares);
-        let shallow = forest.depth <= fork_walk::DEPTH_LIMIT && forest.players_on_path <= fork_walk::PLAYERS_LIMIT;
+        let shallow = forest.depth <= fork_walk::DEPTH_LIMIT
+            && forest.players_on_path <= fork_walk::PLAYERS_LIMIT;
         let walk = match (plan.others.is_empty(), shallow) {
             (true, _) => None,
             (false, true) => Some(Walk::Fork(ForkWalk::new(&forest, &plan.others))),
             (false, false) => Some(Walk::Quadrature(QuadratureWalk::new(&forest, &plan.others))),
         };
-        Ok(TreeExplainer { forest, base_values, background: None, tables, walk })
+        Ok(TreeExplainer {
+            forest,
+            base_values,
+            background: None,
+            tables,
+            walk,
+        })
     }
 
     /// `[outputs]`: the expected margin when every feature is absent.
@@ -187,7 +223,9 @@ impl TreeExplainer {
             (Some(Walk::Fork(_) | Walk::Quadrature(_)), false) => {
                 "tables over decision patterns, quadrature along large trees"
             }
-            (Some(Walk::Cohort(_) | Walk::Cohorts(_)), true) => "cohorts of background rows along the trees",
+            (Some(Walk::Cohort(_) | Walk::Cohorts(_)), true) => {
+                "cohorts of background rows along the trees"
+            }
             (Some(Walk::Cohort(_) | Walk::Cohorts(_)), false) => {
                 "tables over decision patterns, cohorts of background rows along large trees"
             }
@@ -214,16 +252,26 @@ impl TreeExplainer {
     pub fn explain(&self, encoded: &[f64], attributions: &mut [f64]) {
         let columns = self.forest.ensemble().columns();
         let width = self.forest.players * self.forest.outputs();
-        assert_eq!(encoded.len() * width, attributions.len() * columns, "as many rows as attributions");
+        assert_eq!(
+            encoded.len() * width,
+            attributions.len() * columns,
+            "as many rows as attributions"
+        );
         if width == 0 || columns == 0 {
             return;
         }
         let mut lanes = Lanes::default();
-        for (encoded, attributions) in encoded.chunks(LANES * columns).zip(attributions.chunks_mut(LANES * width)) {
+        for (encoded, attributions) in encoded
+            .chunks(LANES * columns)
+            .zip(attributions.chunks_mut(LANES * width))
+        {
             if attributions.len() > LANES_WORTH * width {
                 self.explain_lanes(encoded, &mut lanes, attributions);
             } else {
-                for (row, attributions) in encoded.chunks_exact(columns).zip(attributions.chunks_exact_mut(width)) {
+                for (row, attributions) in encoded
+                    .chunks_exact(columns)
+                    .zip(attributions.chunks_exact_mut(width))
+                {
                     self.explain_row(row, attributions);
                 }
             }
@@ -240,13 +288,20 @@ impl TreeExplainer {
     pub fn interactions(&self, encoded: &[f64], interactions: &mut [f64]) {
         let columns = self.forest.ensemble().columns();
         let width = self.forest.players * self.forest.players * self.forest.outputs();
-        assert_eq!(encoded.len() * width, interactions.len() * columns, "as many rows as interactions");
+        assert_eq!(
+            encoded.len() * width,
+            interactions.len() * columns,
+            "as many rows as interactions"
+        );
         if width == 0 || columns == 0 {
             return;
         }
         let mut bins = vec![0; self.forest.binning().bins()];
         let mut walk = Interactions::new(&self.forest, self.background.as_deref());
-        for (row, interactions) in encoded.chunks_exact(columns).zip(interactions.chunks_exact_mut(width)) {
+        for (row, interactions) in encoded
+            .chunks_exact(columns)
+            .zip(interactions.chunks_exact_mut(width))
+        {
             self.forest.binning().translate(row, &mut bins, 1, 0);
             walk.explain(&bins, interactions);
         }
@@ -273,7 +328,9 @@ impl TreeExplainer {
         lanes.sums.clear();
         lanes.sums.resize(width, [0; LANES]);
         for (lane, row) in encoded.chunks_exact(columns).enumerate() {
-            self.forest.binning().translate(row, lanes.bins.as_flattened_mut(), LANES, lane);
+            self.forest
+                .binning()
+                .translate(row, lanes.bins.as_flattened_mut(), LANES, lane);
         }
         self.tables.explain_lanes(&lanes.bins, &mut lanes.sums);
         for (lane, attributions) in attributions.chunks_exact_mut(width).enumerate() {

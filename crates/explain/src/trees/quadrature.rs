@@ -24,7 +24,10 @@ pub(super) fn gauss_legendre(points: usize) -> Vec<Point> {
                 slope = derivative;
                 z -= value / derivative;
             }
-            Point { t: 0.5 * (1.0 - z), weight: 1.0 / ((1.0 - z * z) * slope * slope) }
+            Point {
+                t: 0.5 * (1.0 - z),
+                weight: 1.0 / ((1.0 - z * z) * slope * slope),
+            }
         })
         .collect();
     let sum: f64 = rule.iter().map(|point| point.weight).sum();
@@ -37,7 +40,10 @@ fn legendre(degree: usize, z: f64) -> (f64, f64) {
     let (mut before, mut value) = (1.0, z);
     for k in 2..=degree {
         let k = k as f64;
-        (before, value) = (value, ((2.0 * k - 1.0) * z * value - (k - 1.0) * before) / k);
+        (before, value) = (
+            value,
+            ((2.0 * k - 1.0) * z * value - (k - 1.0) * before) / k,
+        );
     }
     (value, degree as f64 * (z * value - before) / (z * z - 1.0))
 }
@@ -56,9 +62,15 @@ mod tests {
         for points in 1..=128 {
             let rule = gauss_legendre(points);
             for power in 0..2 * points {
-                let integral: f64 = rule.iter().map(|p| p.weight * libm::pow(p.t, power as f64)).sum();
+                let integral: f64 = rule
+                    .iter()
+                    .map(|p| p.weight * libm::pow(p.t, power as f64))
+                    .sum();
                 let expected = 1.0 / (power + 1) as f64;
-                assert!((integral - expected).abs() < 1e-14, "{points} points, t^{power}: {integral} not {expected}");
+                assert!(
+                    (integral - expected).abs() < 1e-14,
+                    "{points} points, t^{power}: {integral} not {expected}"
+                );
             }
         }
     }

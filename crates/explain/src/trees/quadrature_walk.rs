@@ -28,8 +28,13 @@ pub(super) struct QuadratureWalk {
 impl QuadratureWalk {
     /// Prepares the trees below `roots`.
     pub fn new(forest: &Forest, roots: &[u32]) -> QuadratureWalk {
-        let trees = roots.iter().map(|&root| Tree { edges: edges(forest, root), outputs: forest.outputs_below(root) });
-        let points = points_for(forest.players_on_path).next_power_of_two().max(2);
+        let trees = roots.iter().map(|&root| Tree {
+            edges: edges(forest, root),
+            outputs: forest.outputs_below(root),
+        });
+        let points = points_for(forest.players_on_path)
+            .next_power_of_two()
+            .max(2);
         QuadratureWalk {
             trees: trees.collect(),
             weights: forest.weights.clone(),
@@ -41,7 +46,10 @@ impl QuadratureWalk {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.trees.iter().map(|tree| size_of_val(&*tree.edges)).sum()
+        self.trees
+            .iter()
+            .map(|tree| size_of_val(&*tree.edges))
+            .sum()
     }
 
     /// Adds the values of a row to `attributions`, `[players, outputs]`.
@@ -57,7 +65,11 @@ impl QuadratureWalk {
     }
 
     fn walk<const Q: usize>(&self, bins: &[i16], attributions: &mut [f64]) {
-        let rule: &[Point; Q] = self.rule.as_slice().try_into().expect("the rule has as many points as the kernel");
+        let rule: &[Point; Q] = self
+            .rule
+            .as_slice()
+            .try_into()
+            .expect("the rule has as many points as the kernel");
         let mut stack = vec![Level::<Q>::default(); self.depth + 1];
         stack[0].reach = [1.0; Q];
         for tree in &self.trees {
@@ -87,9 +99,16 @@ impl QuadratureWalk {
             level.step(edge, met_before, rule, &above[depth - 1].reach);
             let Some(leaf) = edge.leaf else { continue };
             let weights = &self.weights[leaf.first as usize..(leaf.first + leaf.count) as usize];
-            let weight: f64 = weights.iter().filter(|weight| weight.output == output).map(|weight| weight.value).sum();
+            let weight: f64 = weights
+                .iter()
+                .filter(|weight| weight.output == output)
+                .map(|weight| weight.value)
+                .sum();
             level.worth = level.reach.map(|reach| reach * weight);
-            let next = tree.edges.get(index + 1).map_or(1, |edge| usize::from(edge.depth));
+            let next = tree
+                .edges
+                .get(index + 1)
+                .map_or(1, |edge| usize::from(edge.depth));
             for depth in (next..=depth).rev() {
                 let (above, below) = stack.split_at_mut(depth);
                 let level = &below[0];
@@ -120,14 +139,24 @@ struct Level<const Q: usize> {
 
 impl<const Q: usize> Default for Level<Q> {
     fn default() -> Level<Q> {
-        Level { edge: 0, met: false, reach: [0.0; Q], gain: [0.0; Q], worth: [0.0; Q] }
+        Level {
+            edge: 0,
+            met: false,
+            reach: [0.0; Q],
+            gain: [0.0; Q],
+            worth: [0.0; Q],
+        }
     }
 }
 
 impl<const Q: usize> Level<Q> {
     fn step(&mut self, edge: &Edge, met_before: bool, rule: &[Point; Q], above: &[f64; Q]) {
         if !met_before {
-            let share = if edge.before > 0.0 { edge.now / edge.before } else { 0.0 };
+            let share = if edge.before > 0.0 {
+                edge.now / edge.before
+            } else {
+                0.0
+            };
             self.reach = above.map(|reach| reach * share);
             self.gain = [0.0; Q];
             return;

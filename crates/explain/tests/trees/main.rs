@@ -12,27 +12,58 @@ use random::{Kind, Random, chain, ensemble};
 const KINDS: &[(Kind, &[u32], usize)] = &[
     (kind(1, 4, 1, 3, Aggregate::Sum), &[0, 1, 2, 3], 4),
     (kind(5, 6, 1, 4, Aggregate::Sum), &[0, 1, 2, 3, 4, 5], 6),
-    (kind(4, 7, 1, 5, Aggregate::Average), &[2, 0, 0, 1, 3, 3, 3], 5),
+    (
+        kind(4, 7, 1, 5, Aggregate::Average),
+        &[2, 0, 0, 1, 3, 3, 3],
+        5,
+    ),
     (kind(3, 5, 3, 4, Aggregate::Average), &[0, 1, 2, 3, 4], 5),
-    (kind(6, 8, 2, 5, Aggregate::Sum), &[0, 1, 1, 2, 3, 4, 5, 5], 7),
-    (kind(2, 9, 1, 8, Aggregate::Sum), &[0, 1, 2, 3, 4, 5, 6, 7, 8], 9),
+    (
+        kind(6, 8, 2, 5, Aggregate::Sum),
+        &[0, 1, 1, 2, 3, 4, 5, 5],
+        7,
+    ),
+    (
+        kind(2, 9, 1, 8, Aggregate::Sum),
+        &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+        9,
+    ),
     (kind(3, 3, 1, 0, Aggregate::Sum), &[0, 1, 2], 3),
 ];
 
-const fn kind(trees: usize, columns: usize, outputs: usize, depth: usize, aggregate: Aggregate) -> Kind {
-    Kind { trees, columns, outputs, depth, aggregate }
+const fn kind(
+    trees: usize,
+    columns: usize,
+    outputs: usize,
+    depth: usize,
+    aggregate: Aggregate,
+) -> Kind {
+    Kind {
+        trees,
+        columns,
+        outputs,
+        depth,
+        aggregate,
+    }
 }
 
 /// Largest magnitude a margin can have, the scale of rounding errors.
 fn scale(ensemble: &TreeEnsemble) -> f64 {
     let parts = ensemble.parts();
-    parts.weights.iter().fold(1.0, |most: f64, weight| most.max(weight.value.abs())) * parts.roots.len() as f64
+    parts
+        .weights
+        .iter()
+        .fold(1.0, |most: f64, weight| most.max(weight.value.abs()))
+        * parts.roots.len() as f64
 }
 
 fn assert_close(found: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), expected.len());
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert!((found - expected).abs() <= tolerance, "{what}: {found} at {index}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= tolerance,
+            "{what}: {found} at {index}, expected {expected}"
+        );
     }
 }
 
@@ -44,7 +75,15 @@ fn check(seed: u64, budget: usize, relative: f64) {
             let ensemble = ensemble(&mut random, kind);
             let background = random.rows(1 + 3 * round, kind.columns);
             let row = random.rows(1, kind.columns);
-            check_row(&ensemble, column_feature, features, &background, &row, budget, relative);
+            check_row(
+                &ensemble,
+                column_feature,
+                features,
+                &background,
+                &row,
+                budget,
+                relative,
+            );
         }
     }
 }
@@ -61,16 +100,29 @@ fn check_row(
     let tolerance = relative * scale(ensemble);
     let mut found = vec![f64::NAN; features * ensemble.outputs()];
 
-    let explainer = TreeExplainer::path_dependent(ensemble, column_feature, features, budget).unwrap();
+    let explainer =
+        TreeExplainer::path_dependent(ensemble, column_feature, features, budget).unwrap();
     explainer.explain(row, &mut found);
     let game = Game::path_dependent(ensemble, column_feature, features, row);
-    assert_close(explainer.base_values(), &game.worths[0], 1e-12 * scale(ensemble), "path-dependent base value");
+    assert_close(
+        explainer.base_values(),
+        &game.worths[0],
+        1e-12 * scale(ensemble),
+        "path-dependent base value",
+    );
     assert_close(&found, &game.values(), tolerance, "path-dependent");
 
-    let explainer = TreeExplainer::interventional(ensemble, column_feature, features, background, budget).unwrap();
+    let explainer =
+        TreeExplainer::interventional(ensemble, column_feature, features, background, budget)
+            .unwrap();
     explainer.explain(row, &mut found);
     let game = Game::interventional(ensemble, column_feature, features, background, row);
-    assert_close(explainer.base_values(), &game.worths[0], 1e-12 * scale(ensemble), "interventional base value");
+    assert_close(
+        explainer.base_values(),
+        &game.worths[0],
+        1e-12 * scale(ensemble),
+        "interventional base value",
+    );
     assert_close(&found, &game.values(), tolerance, "interventional");
 }
 
@@ -86,7 +138,15 @@ fn deep_trees_give_the_values_of_the_games() {
         for _ in 0..4 {
             let ensemble = chain(&mut random, 5, 200);
             let (background, row) = (random.rows(9, 5), random.rows(1, 5));
-            check_row(&ensemble, &[0, 1, 2, 3, 4], 5, &background, &row, budget, 1e-9);
+            check_row(
+                &ensemble,
+                &[0, 1, 2, 3, 4],
+                5,
+                &background,
+                &row,
+                budget,
+                1e-9,
+            );
         }
     }
 }
@@ -98,7 +158,15 @@ fn paths_of_many_features_give_the_values_of_the_games() {
     let column_feature: Vec<u32> = (0..17).collect();
     for budget in [0, usize::MAX] {
         let (background, row) = (random.rows(2, 17), random.rows(1, 17));
-        check_row(&ensemble, &column_feature, 17, &background, &row, budget, 1e-9);
+        check_row(
+            &ensemble,
+            &column_feature,
+            17,
+            &background,
+            &row,
+            budget,
+            1e-9,
+        );
     }
 }
 
@@ -106,9 +174,18 @@ fn paths_of_many_features_give_the_values_of_the_games() {
 #[test]
 fn refusals_say_what_is_missing() {
     let mut random = Random(7);
-    let refusal = |made: Result<TreeExplainer, _>| made.err().map(|error: TreeExplainError| error.to_string()).unwrap();
+    let refusal = |made: Result<TreeExplainer, _>| {
+        made.err()
+            .map(|error: TreeExplainError| error.to_string())
+            .unwrap()
+    };
     let path_dependent = |ensemble: &TreeEnsemble, column_feature: &[u32]| {
-        refusal(TreeExplainer::path_dependent(ensemble, column_feature, 3, 0))
+        refusal(TreeExplainer::path_dependent(
+            ensemble,
+            column_feature,
+            3,
+            0,
+        ))
     };
 
     let largest = ensemble(&mut random, kind(2, 3, 1, 3, Aggregate::Maximum));
@@ -117,9 +194,19 @@ fn refusals_say_what_is_missing() {
         "TreeSHAP needs margins that add up over the trees; this ensemble takes the maximum of its leaves"
     );
     let sum = ensemble(&mut random, kind(2, 3, 1, 3, Aggregate::Sum));
-    assert_eq!(path_dependent(&sum, &[0, 1]), "2 columns are mapped to features, the ensemble reads 3");
-    assert_eq!(path_dependent(&sum, &[0, 1, 7]), "column 2 is mapped to feature 7 of 3");
-    let bare = TreeEnsemble::new(EnsembleParts { covers: None, ..sum.parts().clone() }).unwrap();
+    assert_eq!(
+        path_dependent(&sum, &[0, 1]),
+        "2 columns are mapped to features, the ensemble reads 3"
+    );
+    assert_eq!(
+        path_dependent(&sum, &[0, 1, 7]),
+        "column 2 is mapped to feature 7 of 3"
+    );
+    let bare = TreeEnsemble::new(EnsembleParts {
+        covers: None,
+        ..sum.parts().clone()
+    })
+    .unwrap();
     assert_eq!(
         path_dependent(&bare, &[0, 1, 2]),
         "path-dependent TreeSHAP needs the training weight of every node, which this ensemble lacks; give a background \
@@ -127,7 +214,13 @@ fn refusals_say_what_is_missing() {
     );
     for background in [&[][..], &[1.0, 2.0, 3.0, 4.0]] {
         assert_eq!(
-            refusal(TreeExplainer::interventional(&sum, &[0, 1, 2], 3, background, 0)),
+            refusal(TreeExplainer::interventional(
+                &sum,
+                &[0, 1, 2],
+                3,
+                background,
+                0
+            )),
             format!(
                 "the background has {} numbers for rows of 3 columns; give at least one whole row",
                 background.len()
@@ -141,7 +234,12 @@ fn refusals_say_what_is_missing() {
     let wide = chain(&mut random, 129, 129);
     let column_feature: Vec<u32> = (0..129).collect();
     assert_eq!(
-        refusal(TreeExplainer::path_dependent(&wide, &column_feature, 129, 0)),
+        refusal(TreeExplainer::path_dependent(
+            &wide,
+            &column_feature,
+            129,
+            0
+        )),
         "a path tests 129 different features, exact values are computed for up to 128; explain it by sampling, or train \
          with a depth limit"
     );
@@ -151,24 +249,41 @@ fn refusals_say_what_is_missing() {
 fn prop_values_and_base_add_up_to_the_margin() {
     let mut random = Random(8);
     for &(kind, column_feature, features) in KINDS {
-        let ensemble = ensemble(&mut random, Kind { trees: 10 * kind.trees, ..kind });
+        let ensemble = ensemble(
+            &mut random,
+            Kind {
+                trees: 10 * kind.trees,
+                ..kind
+            },
+        );
         let background = random.rows(30, kind.columns);
         let encoded = random.rows(200, kind.columns);
         let mut margins = vec![0.0; 200 * kind.outputs];
         ensemble.evaluate(&encoded, &mut margins);
         for explainer in [
             TreeExplainer::path_dependent(&ensemble, column_feature, features, 24 << 20).unwrap(),
-            TreeExplainer::interventional(&ensemble, column_feature, features, &background, 24 << 20).unwrap(),
+            TreeExplainer::interventional(
+                &ensemble,
+                column_feature,
+                features,
+                &background,
+                24 << 20,
+            )
+            .unwrap(),
         ] {
             let mut values = vec![0.0; 200 * features * kind.outputs];
             explainer.explain(&encoded, &mut values);
-            for (values, margins) in
-                values.chunks_exact(features * kind.outputs).zip(margins.chunks_exact(kind.outputs))
+            for (values, margins) in values
+                .chunks_exact(features * kind.outputs)
+                .zip(margins.chunks_exact(kind.outputs))
             {
                 for (output, margin) in margins.iter().enumerate() {
                     let sum: f64 = values.iter().skip(output).step_by(kind.outputs).sum();
                     let residual = (margin - explainer.base_values()[output] - sum).abs();
-                    assert!(residual <= 1e-8 * scale(&ensemble), "{residual} is left of {margin}");
+                    assert!(
+                        residual <= 1e-8 * scale(&ensemble),
+                        "{residual} is left of {margin}"
+                    );
                 }
             }
         }
@@ -182,15 +297,27 @@ fn a_feature_no_split_asks_is_worth_nothing_and_twins_are_worth_the_same() {
     // Feature 4 has no column. The second ensemble adds every tree once more with columns 0 and 1 exchanged.
     let mut parts = ensemble.parts().clone();
     let (nodes, weights) = (parts.nodes.len() as u32, parts.weights.len() as u32);
-    parts.roots.extend(ensemble.parts().roots.iter().map(|root| root + nodes));
+    parts
+        .roots
+        .extend(ensemble.parts().roots.iter().map(|root| root + nodes));
     parts.weights.extend(ensemble.parts().weights.clone());
-    parts.nodes.extend(ensemble.parts().nodes.iter().map(|node| match *node {
-        Node::Leaf(leaf) => Node::Leaf(Leaf { first: leaf.first + weights, ..leaf }),
-        Node::Split(split) => {
-            let column = [1, 0, 2, 3][split.column as usize];
-            Node::Split(Split { column, yes: split.yes + nodes, no: split.no + nodes, ..split })
-        }
-    }));
+    parts
+        .nodes
+        .extend(ensemble.parts().nodes.iter().map(|node| match *node {
+            Node::Leaf(leaf) => Node::Leaf(Leaf {
+                first: leaf.first + weights,
+                ..leaf
+            }),
+            Node::Split(split) => {
+                let column = [1, 0, 2, 3][split.column as usize];
+                Node::Split(Split {
+                    column,
+                    yes: split.yes + nodes,
+                    no: split.no + nodes,
+                    ..split
+                })
+            }
+        }));
     let covers = parts.covers.clone().unwrap();
     parts.covers.as_mut().unwrap().extend(covers);
     let twins = TreeEnsemble::new(parts).unwrap();
@@ -199,9 +326,14 @@ fn a_feature_no_split_asks_is_worth_nothing_and_twins_are_worth_the_same() {
             let mut row = random.rows(1, 4);
             row[1] = row[0];
             let mut values = [f64::NAN; 5];
-            TreeExplainer::path_dependent(&twins, &[0, 1, 2, 3], 5, budget).unwrap().explain(&row, &mut values);
+            TreeExplainer::path_dependent(&twins, &[0, 1, 2, 3], 5, budget)
+                .unwrap()
+                .explain(&row, &mut values);
             assert_eq!(values[4], 0.0);
-            assert!((values[0] - values[1]).abs() <= 2e-7 * scale(&twins), "{values:?}");
+            assert!(
+                (values[0] - values[1]).abs() <= 2e-7 * scale(&twins),
+                "{values:?}"
+            );
         }
     }
 }
@@ -210,16 +342,26 @@ fn a_feature_no_split_asks_is_worth_nothing_and_twins_are_worth_the_same() {
 fn tables_stay_within_their_budget() {
     let mut random = Random(10);
     let ensemble = ensemble(&mut random, kind(40, 6, 1, 6, Aggregate::Sum));
-    let made = |budget| TreeExplainer::path_dependent(&ensemble, &[0, 1, 2, 3, 4, 5], 6, budget).unwrap();
+    let made =
+        |budget| TreeExplainer::path_dependent(&ensemble, &[0, 1, 2, 3, 4, 5], 6, budget).unwrap();
     let walks = made(0).bytes();
     assert_eq!(made(0).algorithm(), "quadrature along the trees");
-    assert_eq!(made(usize::MAX).algorithm(), "tables over decision patterns");
+    assert_eq!(
+        made(usize::MAX).algorithm(),
+        "tables over decision patterns"
+    );
     let whole = made(usize::MAX).bytes();
     let mut partly = 0;
     for budget in (1..=20).map(|twentieths| whole * twentieths / 20) {
         let explainer = made(budget);
-        partly += usize::from(explainer.algorithm() == "tables over decision patterns, quadrature along large trees");
-        assert!(explainer.bytes() <= budget + walks, "{} for {budget}", explainer.bytes());
+        partly += usize::from(
+            explainer.algorithm() == "tables over decision patterns, quadrature along large trees",
+        );
+        assert!(
+            explainer.bytes() <= budget + walks,
+            "{} for {budget}",
+            explainer.bytes()
+        );
     }
     assert!(partly > 0);
 }
@@ -243,11 +385,21 @@ fn prop_a_row_has_the_same_bits_in_every_batch() {
         for budget in [0, 1 << 13, 24 << 20] {
             for explainer in [
                 TreeExplainer::path_dependent(&ensemble, column_feature, features, budget).unwrap(),
-                TreeExplainer::interventional(&ensemble, column_feature, features, &background, budget).unwrap(),
+                TreeExplainer::interventional(
+                    &ensemble,
+                    column_feature,
+                    features,
+                    &background,
+                    budget,
+                )
+                .unwrap(),
             ] {
                 let mut together = vec![f64::NAN; rows * width];
                 explainer.explain(&encoded, &mut together);
-                for (row, together) in encoded.chunks_exact(kind.columns).zip(together.chunks_exact(width)) {
+                for (row, together) in encoded
+                    .chunks_exact(kind.columns)
+                    .zip(together.chunks_exact(width))
+                {
                     let mut alone = vec![f64::NAN; width];
                     explainer.explain(row, &mut alone);
                     assert_eq!(alone, together);
@@ -268,15 +420,28 @@ fn prop_interactions_are_those_of_the_games() {
             let tolerance = 1e-12 * scale(&ensemble);
             let mut found = vec![f64::NAN; features * features * kind.outputs];
 
-            let explainer = TreeExplainer::path_dependent(&ensemble, column_feature, features, 0).unwrap();
+            let explainer =
+                TreeExplainer::path_dependent(&ensemble, column_feature, features, 0).unwrap();
             explainer.interactions(&row, &mut found);
             let game = Game::path_dependent(&ensemble, column_feature, features, &row);
-            assert_close(&found, &game.interactions(), tolerance, "path-dependent interactions");
+            assert_close(
+                &found,
+                &game.interactions(),
+                tolerance,
+                "path-dependent interactions",
+            );
 
-            let explainer = TreeExplainer::interventional(&ensemble, column_feature, features, &background, 0).unwrap();
+            let explainer =
+                TreeExplainer::interventional(&ensemble, column_feature, features, &background, 0)
+                    .unwrap();
             explainer.interactions(&row, &mut found);
             let game = Game::interventional(&ensemble, column_feature, features, &background, &row);
-            assert_close(&found, &game.interactions(), tolerance, "interventional interactions");
+            assert_close(
+                &found,
+                &game.interactions(),
+                tolerance,
+                "interventional interactions",
+            );
         }
     }
 }

@@ -24,11 +24,13 @@ impl Game {
             let rows = background.len() / ensemble.columns();
             for reference in background.chunks_exact(ensemble.columns()) {
                 let mixed: Vec<f64> = (0..ensemble.columns())
-                    .map(
-                        |column| {
-                            if present(coalition, column_feature[column]) { row[column] } else { reference[column] }
-                        },
-                    )
+                    .map(|column| {
+                        if present(coalition, column_feature[column]) {
+                            row[column]
+                        } else {
+                            reference[column]
+                        }
+                    })
                     .collect();
                 let mut margins = vec![0.0; ensemble.outputs()];
                 ensemble.evaluate(&mixed, &mut margins);
@@ -38,21 +40,46 @@ impl Game {
             }
             mean
         };
-        Game { features, outputs: ensemble.outputs(), worths: (0..1 << features).map(worth).collect() }
+        Game {
+            features,
+            outputs: ensemble.outputs(),
+            worths: (0..1 << features).map(worth).collect(),
+        }
     }
 
     /// A split on an absent feature goes both ways, by cover.
-    pub fn path_dependent(ensemble: &TreeEnsemble, column_feature: &[u32], features: usize, row: &[f64]) -> Game {
+    pub fn path_dependent(
+        ensemble: &TreeEnsemble,
+        column_feature: &[u32],
+        features: usize,
+        row: &[f64],
+    ) -> Game {
         let parts = ensemble.parts();
-        let scale = if parts.aggregate == Aggregate::Average { 1.0 / parts.roots.len() as f64 } else { 1.0 };
+        let scale = if parts.aggregate == Aggregate::Average {
+            1.0 / parts.roots.len() as f64
+        } else {
+            1.0
+        };
         let worth = |coalition: usize| {
             let mut worth = parts.base.clone();
             for &root in &parts.roots {
-                descend(ensemble, column_feature, coalition, row, root, scale, &mut worth);
+                descend(
+                    ensemble,
+                    column_feature,
+                    coalition,
+                    row,
+                    root,
+                    scale,
+                    &mut worth,
+                );
             }
             worth
         };
-        Game { features, outputs: ensemble.outputs(), worths: (0..1 << features).map(worth).collect() }
+        Game {
+            features,
+            outputs: ensemble.outputs(),
+            worths: (0..1 << features).map(worth).collect(),
+        }
     }
 
     fn worths_of(&self, output: usize) -> Vec<f64> {
@@ -61,15 +88,20 @@ impl Game {
 
     /// `[features, outputs]`.
     pub fn values(&self) -> Vec<f64> {
-        let per_output: Vec<Vec<f64>> =
-            (0..self.outputs).map(|output| shapley_values(self.features, &self.worths_of(output))).collect();
-        (0..self.features).flat_map(|feature| per_output.iter().map(move |values| values[feature])).collect()
+        let per_output: Vec<Vec<f64>> = (0..self.outputs)
+            .map(|output| shapley_values(self.features, &self.worths_of(output)))
+            .collect();
+        (0..self.features)
+            .flat_map(|feature| per_output.iter().map(move |values| values[feature]))
+            .collect()
     }
 }
 
 /// `present! absent! / (present + absent + 1)!`: the chance, over uniform `t`, that exactly `present` given players come and `absent` do not.
 fn chance(present: usize, absent: usize) -> f64 {
-    (1..=absent).fold(1.0 / (present + absent + 1) as f64, |chance, k| chance * k as f64 / (present + k) as f64)
+    (1..=absent).fold(1.0 / (present + absent + 1) as f64, |chance, k| {
+        chance * k as f64 / (present + k) as f64
+    })
 }
 
 impl Game {
@@ -88,9 +120,10 @@ impl Game {
                         .filter(|coalition| coalition & pair == 0)
                         .map(|coalition| {
                             let size = coalition.count_ones() as usize;
-                            let surplus =
-                                worth[coalition | pair] - worth[coalition | 1 << i] - worth[coalition | 1 << j]
-                                    + worth[coalition];
+                            let surplus = worth[coalition | pair]
+                                - worth[coalition | 1 << i]
+                                - worth[coalition | 1 << j]
+                                + worth[coalition];
                             chance(size, n - 2 - size) * surplus
                         })
                         .sum();
@@ -125,7 +158,17 @@ fn descend(
             }
         }
         Node::Split(split) => {
-            let mut go = |child, share| descend(ensemble, column_feature, coalition, row, child, share, worth);
+            let mut go = |child, share| {
+                descend(
+                    ensemble,
+                    column_feature,
+                    coalition,
+                    row,
+                    child,
+                    share,
+                    worth,
+                )
+            };
             if present(coalition, column_feature[split.column as usize]) {
                 let yes = split.holds(row[split.column as usize], &parts.sets);
                 go(if yes { split.yes } else { split.no }, share);
@@ -133,7 +176,11 @@ fn descend(
             }
             let covers = parts.covers.as_ref().expect("the ensemble has covers");
             let [yes, no] = [split.yes, split.no].map(|child| covers[child as usize]);
-            let yes_share = if yes + no > 0.0 { yes / (yes + no) } else { 0.5 };
+            let yes_share = if yes + no > 0.0 {
+                yes / (yes + no)
+            } else {
+                0.5
+            };
             go(split.yes, share * yes_share);
             go(split.no, share * (1.0 - yes_share));
         }

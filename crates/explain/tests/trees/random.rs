@@ -1,6 +1,8 @@
 //! Random ensembles with every kind of split, and random rows that hit its edges.
 
-use hyaline_model::trees::{Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight};
+use hyaline_model::trees::{
+    Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight,
+};
 
 /// SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195).
 pub struct Random(pub u64);
@@ -49,9 +51,16 @@ pub fn ensemble(random: &mut Random, kind: Kind) -> TreeEnsemble {
         roots: Vec::new(),
         nodes: Vec::new(),
         weights: Vec::new(),
-        sets: vec![vec![], vec![0.0, 2.0], vec![-3.0, -0.5, 1.0, 4.5], vec![1.5, 2.0, 3.0]],
+        sets: vec![
+            vec![],
+            vec![0.0, 2.0],
+            vec![-3.0, -0.5, 1.0, 4.5],
+            vec![1.5, 2.0, 3.0],
+        ],
         covers: None,
-        base: (0..kind.outputs).map(|output| output as f64 / 3.0).collect(),
+        base: (0..kind.outputs)
+            .map(|output| output as f64 / 3.0)
+            .collect(),
         aggregate: kind.aggregate,
     };
     for _ in 0..kind.trees {
@@ -77,14 +86,27 @@ pub fn chain(random: &mut Random, columns: usize, depth: usize) -> TreeEnsemble 
     };
     for level in 0..=depth {
         let first = parts.weights.len() as u32;
-        parts.weights.push(Weight { output: 0, value: random.below(1000) as f64 / 7.0 - 60.0 });
+        parts.weights.push(Weight {
+            output: 0,
+            value: random.below(1000) as f64 / 7.0 - 60.0,
+        });
         let leaf = Node::Leaf(Leaf { first, count: 1 });
         if level < depth {
             // Values are seldom beyond the threshold, so that rows get far down.
-            let (test, next) = (Test::AtMost(3.0 + random.below(4) as f64 / 2.0), 2 * level as u32 + 2);
+            let (test, next) = (
+                Test::AtMost(3.0 + random.below(4) as f64 / 2.0),
+                2 * level as u32 + 2,
+            );
             let column = (level % columns) as u32;
             let (missing_goes_yes, zero_is_missing) = (random.below(4) != 0, false);
-            let split = Split { column, test, missing_goes_yes, zero_is_missing, yes: next, no: next - 1 };
+            let split = Split {
+                column,
+                test,
+                missing_goes_yes,
+                zero_is_missing,
+                yes: next,
+                no: next - 1,
+            };
             parts.nodes.push(Node::Split(split));
         }
         parts.nodes.push(leaf);
@@ -99,12 +121,22 @@ fn grow(random: &mut Random, parts: &mut EnsembleParts, depth: usize) -> u32 {
     if depth == 0 || random.below(8) == 0 {
         let outputs = parts.outputs as usize;
         let first = parts.weights.len() as u32;
-        let count = if outputs == 1 { 1 } else { random.below(outputs + 1) };
+        let count = if outputs == 1 {
+            1
+        } else {
+            random.below(outputs + 1)
+        };
         for _ in 0..count {
-            let weight = Weight { output: random.below(outputs) as u32, value: random.below(1000) as f64 / 7.0 - 60.0 };
+            let weight = Weight {
+                output: random.below(outputs) as u32,
+                value: random.below(1000) as f64 / 7.0 - 60.0,
+            };
             parts.weights.push(weight);
         }
-        parts.nodes[index as usize] = Node::Leaf(Leaf { first, count: count as u32 });
+        parts.nodes[index as usize] = Node::Leaf(Leaf {
+            first,
+            count: count as u32,
+        });
         return index;
     }
     let threshold = random.value();

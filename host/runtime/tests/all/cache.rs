@@ -1,3 +1,5 @@
+//! The artefact cache survives damage, strangers and company.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

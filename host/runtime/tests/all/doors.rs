@@ -1,3 +1,5 @@
+//! Both doors answer, each request in an instance of its own.
+
 use hyaline_runtime::model::{Column, Error};
 use hyaline_runtime::{CallError, Failure, Limits, Outcome};
 

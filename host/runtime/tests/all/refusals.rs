@@ -1,3 +1,5 @@
+//! What is no function is refused in words.
+
 use std::error::Error as _;
 
 use hyaline_runtime::{Function, LoadError, Policy};

@@ -1,3 +1,5 @@
+//! The server on a free port, with good, bad and slow clients.
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! Manifests are read as Spin reads them; refusals are pinned in words.
+
 use std::path::{Path, PathBuf};
 
 use hyaline_server::Application;

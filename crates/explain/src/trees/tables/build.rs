@@ -27,11 +27,26 @@ pub(in super::super) enum Absence<'a> {
 
 /// The tables of the planned trees.
 pub(in super::super) fn build(forest: &Forest, plan: &Plan, absence: Absence<'_>) -> Tables {
-    let bounds: Vec<Vec<f64>> = plan.tabled.iter().map(|&root| bounds(forest, root)).collect();
-    let exponents: Vec<i32> = (0..forest.outputs())
-        .map(|output| TREE_BITS - libm::frexp(bounds.iter().fold(0.0, |most: f64, tree| most.max(tree[output]))).1)
+    let bounds: Vec<Vec<f64>> = plan
+        .tabled
+        .iter()
+        .map(|&root| bounds(forest, root))
         .collect();
-    let scales: Vec<f64> = exponents.iter().map(|&exponent| libm::ldexp(1.0, exponent)).collect();
+    let exponents: Vec<i32> = (0..forest.outputs())
+        .map(|output| {
+            TREE_BITS
+                - libm::frexp(
+                    bounds
+                        .iter()
+                        .fold(0.0, |most: f64, tree| most.max(tree[output])),
+                )
+                .1
+        })
+        .collect();
+    let scales: Vec<f64> = exponents
+        .iter()
+        .map(|&exponent| libm::ldexp(1.0, exponent))
+        .collect();
     let mut builder = Builder {
         forest,
         sizes: Sizes::new(forest),
@@ -51,7 +66,10 @@ pub(in super::super) fn build(forest: &Forest, plan: &Plan, absence: Absence<'_>
             comparisons: Vec::new(),
             slots: Vec::new(),
             entries: Vec::new(),
-            units: exponents.iter().map(|&exponent| libm::ldexp(1.0, -exponent)).collect(),
+            units: exponents
+                .iter()
+                .map(|&exponent| libm::ldexp(1.0, -exponent))
+                .collect(),
             depth: forest.depth,
         },
     };
@@ -61,12 +79,23 @@ pub(in super::super) fn build(forest: &Forest, plan: &Plan, absence: Absence<'_>
     };
     let mut group = vec![0.0; forest.outputs()];
     for (tree, (&root, bounds)) in plan.tabled.iter().zip(&bounds).enumerate() {
-        let units: Vec<f64> = bounds.iter().zip(&scales).map(|(bound, scale)| bound * scale).collect();
-        if group.iter().zip(&units).any(|(sum, units)| sum + units > GROUP_UNITS) {
+        let units: Vec<f64> = bounds
+            .iter()
+            .zip(&scales)
+            .map(|(bound, scale)| bound * scale)
+            .collect();
+        if group
+            .iter()
+            .zip(&units)
+            .any(|(sum, units)| sum + units > GROUP_UNITS)
+        {
             builder.tables.groups.push(tree as u32);
             group.fill(0.0);
         }
-        group.iter_mut().zip(&units).for_each(|(sum, units)| *sum += units);
+        group
+            .iter_mut()
+            .zip(&units)
+            .for_each(|(sum, units)| *sum += units);
         builder.outputs = forest.outputs_below(root);
         let target = builder.node(root, &vec![0; rows]);
         builder.tables.roots.push(target);
@@ -87,12 +116,20 @@ impl Tables {
         }
         self.blocks = order.iter().map(|&old| self.blocks[old]).collect();
         let mut end = 0;
-        self.stretches.extend(self.blocks.chunk_by(|a, b| a.shape == b.shape).map(|stretch| {
-            end += stretch.len() as u32;
-            end
-        }));
+        self.stretches.extend(
+            self.blocks
+                .chunk_by(|a, b| a.shape == b.shape)
+                .map(|stretch| {
+                    end += stretch.len() as u32;
+                    end
+                }),
+        );
         let junctions = self.junctions.len() as u32;
-        let targets = self.junctions.iter_mut().flat_map(|junction| &mut junction.children).chain(&mut self.roots);
+        let targets = self
+            .junctions
+            .iter_mut()
+            .flat_map(|junction| &mut junction.children)
+            .chain(&mut self.roots);
         for target in targets.filter(|target| **target & BLOCK != 0) {
             *target = junctions + place[(*target ^ BLOCK) as usize];
         }
@@ -159,12 +196,16 @@ impl Builder<'_> {
         if self.sizes.is_block(node, self.path.len(), self.block_bits) {
             return self.block(node, rows);
         }
-        let ForestNode::Fork(fork) = self.forest.nodes[node as usize] else { unreachable!("a leaf is a block") };
+        let ForestNode::Fork(fork) = self.forest.nodes[node as usize] else {
+            unreachable!("a leaf is a block")
+        };
         let index = self.tables.junctions.len();
         let junction = self.junction(&fork);
         self.tables.junctions.push(junction);
         for side in 0..2 {
-            let target = self.below(fork, side, rows, |builder, rows| builder.node(fork.children[side], rows));
+            let target = self.below(fork, side, rows, |builder, rows| {
+                builder.node(fork.children[side], rows)
+            });
             self.tables.junctions[index].children[side] = target;
         }
         index as Target
@@ -179,18 +220,32 @@ impl Builder<'_> {
         let known = self.position(fork.player);
         let bit = 1 << known.unwrap_or(self.path.len());
         let (set, clear) = if known.is_some() { (0, bit) } else { (bit, 0) };
-        Junction { condition: fork.condition, set, clear, children: [0; 2] }
+        Junction {
+            condition: fork.condition,
+            set,
+            clear,
+            children: [0; 2],
+        }
     }
 
     /// Runs `act` with the path and the background's patterns extended by one side of `fork`.
-    fn below<T>(&mut self, fork: Fork, side: usize, rows: &[u16], act: impl FnOnce(&mut Self, &[u16]) -> T) -> T {
+    fn below<T>(
+        &mut self,
+        fork: Fork,
+        side: usize,
+        rows: &[u16],
+        act: impl FnOnce(&mut Self, &[u16]) -> T,
+    ) -> T {
         let junction = self.junction(&fork);
         let rows: Vec<u16> = match self.absence {
             Absence::Shares => Vec::new(),
             Absence::Background(background) => {
                 let column = background.column(fork.condition.bin);
                 let holds = column.iter().map(|&bin| bin <= fork.condition.cut);
-                rows.iter().zip(holds).map(|(&pattern, holds)| junction.patterns(pattern, holds)[side]).collect()
+                rows.iter()
+                    .zip(holds)
+                    .map(|(&pattern, holds)| junction.patterns(pattern, holds)[side])
+                    .collect()
             }
         };
         let share = fork.shares[side];
@@ -203,7 +258,10 @@ impl Builder<'_> {
                 result
             }
             None => {
-                self.path.push(Step { player: fork.player, share });
+                self.path.push(Step {
+                    player: fork.player,
+                    share,
+                });
                 let result = act(self, &rows);
                 self.path.pop();
                 result
@@ -219,8 +277,16 @@ impl Builder<'_> {
         let lines = 1usize << (path_bits + splits);
         let comparisons = self.tables.comparisons.len();
         let sums = vec![0.0; players.len() * self.outputs.len() * lines];
-        let mut draft = Draft { players, lines, path_bits, splits: 0, sums };
-        let patterns: Vec<u16> = (0..lines).map(|line| (line & ((1 << path_bits) - 1)) as u16).collect();
+        let mut draft = Draft {
+            players,
+            lines,
+            path_bits,
+            splits: 0,
+            sums,
+        };
+        let patterns: Vec<u16> = (0..lines)
+            .map(|line| (line & ((1 << path_bits) - 1)) as u16)
+            .collect();
         self.fill(node, rows, &patterns, &mut draft);
         let columns = draft.players.len() * self.outputs.len();
         let block = Block {
@@ -228,11 +294,16 @@ impl Builder<'_> {
             comparisons: comparisons as u32,
             slots: self.tables.slots.len() as u32,
             path_bits: path_bits as u8,
-            shape: Shape { columns: columns as u16, splits: splits as u8 },
+            shape: Shape {
+                columns: columns as u16,
+                splits: splits as u8,
+            },
         };
         let outputs = self.forest.outputs() as u32;
         for &player in &draft.players {
-            self.tables.slots.extend(self.outputs.iter().map(|output| player * outputs + output));
+            self.tables
+                .slots
+                .extend(self.outputs.iter().map(|output| player * outputs + output));
         }
         self.round(&draft);
         self.tables.blocks.push(block);
@@ -251,9 +322,12 @@ impl Builder<'_> {
         draft.splits += 1;
         for side in 0..2 {
             let lines = patterns.iter().enumerate();
-            let patterns: Vec<u16> =
-                lines.map(|(line, &pattern)| junction.patterns(pattern, line >> shift & 1 == 1)[side]).collect();
-            self.below(fork, side, rows, |builder, rows| builder.fill(fork.children[side], rows, &patterns, draft));
+            let patterns: Vec<u16> = lines
+                .map(|(line, &pattern)| junction.patterns(pattern, line >> shift & 1 == 1)[side])
+                .collect();
+            self.below(fork, side, rows, |builder, rows| {
+                builder.fill(fork.children[side], rows, &patterns, draft)
+            });
         }
     }
 
@@ -274,11 +348,16 @@ impl Builder<'_> {
             }
         };
         for (step, values) in self.path.iter().zip(values.chunks_exact(1 << players)) {
-            let at =
-                draft.players.iter().position(|&player| player == step.player).expect("the block knows its players");
+            let at = draft
+                .players
+                .iter()
+                .position(|&player| player == step.player)
+                .expect("the block knows its players");
             for weight in self.forest.leaf_weights(leaf) {
-                let output =
-                    self.outputs.binary_search(&weight.output).expect("the tree speaks about its leaves' outputs");
+                let output = self
+                    .outputs
+                    .binary_search(&weight.output)
+                    .expect("the tree speaks about its leaves' outputs");
                 let column = at * self.outputs.len() + output;
                 let sums = &mut draft.sums[column * draft.lines..(column + 1) * draft.lines];
                 for (sum, &pattern) in sums.iter_mut().zip(patterns) {

@@ -42,10 +42,19 @@ impl Tables {
         }
     }
 
-    fn add_block_lanes(&self, block: &Block, pattern: &Lane<u16>, bins: &[Lane<i16>], sums: &mut [Lane<i32>]) {
+    fn add_block_lanes(
+        &self,
+        block: &Block,
+        pattern: &Lane<u16>,
+        bins: &[Lane<i16>],
+        sums: &mut [Lane<i32>],
+    ) {
         let mut lines = *pattern;
         let first = block.comparisons as usize;
-        for (split, condition) in self.comparisons[first..first + usize::from(block.shape.splits)].iter().enumerate() {
+        for (split, condition) in self.comparisons[first..first + usize::from(block.shape.splits)]
+            .iter()
+            .enumerate()
+        {
             let bit = 1u16 << (usize::from(block.path_bits) + split);
             for (line, &bin) in lines.iter_mut().zip(&bins[condition.bin as usize]) {
                 *line |= if bin <= condition.cut { bit } else { 0 };
@@ -62,10 +71,17 @@ impl Tables {
 }
 
 /// Adds to each lane its line of `entries`, `[.., WIDTH]`; a width known at compile time keeps the whole line in flight.
-fn add_lines<const WIDTH: usize>(entries: &[i32], slots: &[u32], lines: &Lane<u16>, sums: &mut [Lane<i32>]) {
+fn add_lines<const WIDTH: usize>(
+    entries: &[i32],
+    slots: &[u32],
+    lines: &Lane<u16>,
+    sums: &mut [Lane<i32>],
+) {
     let entries = entries.as_chunks::<WIDTH>().0;
     let slots: [usize; WIDTH] = std::array::from_fn(|column| slots[column] as usize);
-    let sums = sums.get_disjoint_mut(slots).expect("a block has one column per slot");
+    let sums = sums
+        .get_disjoint_mut(slots)
+        .expect("a block has one column per slot");
     for (lane, &line) in lines.iter().enumerate() {
         let entries = &entries[usize::from(line)];
         for column in 0..WIDTH {
@@ -86,8 +102,17 @@ fn add_wide_lines(entries: &[i32], slots: &[u32], lines: &Lane<u16>, sums: &mut 
 impl Junction {
     /// Turns `patterns` into those of the second child and writes those of the first to `yes`.
     fn split_lanes(&self, bins: &[Lane<i16>], patterns: &mut Lane<u16>, yes: &mut Lane<u16>) {
-        let &Junction { condition, set, clear, .. } = self;
-        for ((pattern, yes), &bin) in patterns.iter_mut().zip(yes).zip(&bins[condition.bin as usize]) {
+        let &Junction {
+            condition,
+            set,
+            clear,
+            ..
+        } = self;
+        for ((pattern, yes), &bin) in patterns
+            .iter_mut()
+            .zip(yes)
+            .zip(&bins[condition.bin as usize])
+        {
             let holds = if bin <= condition.cut { u16::MAX } else { 0 };
             *yes = (*pattern | (set & holds)) & !(clear & !holds);
             *pattern = (*pattern | (set & !holds)) & !(clear & holds);

@@ -136,13 +136,22 @@ impl Tables {
         }
     }
 
-    fn add_blocks<const WIDTH: usize>(&self, blocks: &[Block], patterns: &[u16], bins: &[i16], sums: &mut [i64]) {
+    fn add_blocks<const WIDTH: usize>(
+        &self,
+        blocks: &[Block],
+        patterns: &[u16],
+        bins: &[i16],
+        sums: &mut [i64],
+    ) {
         let splits = blocks[0].shape.splits;
         for (block, &pattern) in blocks.iter().zip(patterns) {
             let line = self.line(block, splits, pattern, bins);
-            let entries: &[i32; WIDTH] =
-                self.entries[block.entries as usize + line * WIDTH..].first_chunk().expect("lines are whole");
-            let slots: &[u32; WIDTH] = self.slots[block.slots as usize..].first_chunk().expect("a column has a slot");
+            let entries: &[i32; WIDTH] = self.entries[block.entries as usize + line * WIDTH..]
+                .first_chunk()
+                .expect("lines are whole");
+            let slots: &[u32; WIDTH] = self.slots[block.slots as usize..]
+                .first_chunk()
+                .expect("a column has a slot");
             for column in 0..WIDTH {
                 sums[slots[column] as usize] += i64::from(entries[column]);
             }
@@ -164,7 +173,10 @@ impl Tables {
     fn line(&self, block: &Block, splits: u8, pattern: u16, bins: &[i16]) -> usize {
         let first = block.comparisons as usize;
         let mut line = usize::from(pattern);
-        for (split, &condition) in self.comparisons[first..first + usize::from(splits)].iter().enumerate() {
+        for (split, &condition) in self.comparisons[first..first + usize::from(splits)]
+            .iter()
+            .enumerate()
+        {
             line |= usize::from(holds(condition, bins)) << (usize::from(block.path_bits) + split);
         }
         line

@@ -30,25 +30,47 @@ pub(in super::super) struct Plan {
 pub(in super::super) fn plan(forest: &Forest, budget: usize) -> Plan {
     let budget = budget.min(MOST_BYTES);
     let sizes = Sizes::new(forest);
-    let bytes = |bits: u32| -> Vec<usize> { forest.roots.iter().map(|&root| sizes.tree(root, bits)).collect() };
+    let bytes = |bits: u32| -> Vec<usize> {
+        forest
+            .roots
+            .iter()
+            .map(|&root| sizes.tree(root, bits))
+            .collect()
+    };
     let totals = BLOCK_BITS.map(|bits| bytes(bits).into_iter().fold(0, usize::saturating_add));
     let smallest = totals.into_iter().min().unwrap_or(0);
     if smallest <= budget {
         let most = budget.min(smallest.saturating_add(smallest / 4));
-        let (&block_bits, _) =
-            BLOCK_BITS.iter().zip(totals).find(|&(_, total)| total <= most).expect("the smallest is one");
-        return Plan { block_bits, tabled: forest.roots.clone(), others: Vec::new() };
+        let (&block_bits, _) = BLOCK_BITS
+            .iter()
+            .zip(totals)
+            .find(|&(_, total)| total <= most)
+            .expect("the smallest is one");
+        return Plan {
+            block_bits,
+            tabled: forest.roots.clone(),
+            others: Vec::new(),
+        };
     }
     let mut left = budget;
-    let mut by_size: Vec<(usize, u32)> =
-        bytes(PARTIAL_BLOCK_BITS).into_iter().zip(forest.roots.iter().copied()).collect();
+    let mut by_size: Vec<(usize, u32)> = bytes(PARTIAL_BLOCK_BITS)
+        .into_iter()
+        .zip(forest.roots.iter().copied())
+        .collect();
     by_size.sort_unstable();
     let mut fitting = 0;
-    while let Some(rest) = by_size.get(fitting).and_then(|&(bytes, _)| left.checked_sub(bytes)) {
+    while let Some(rest) = by_size
+        .get(fitting)
+        .and_then(|&(bytes, _)| left.checked_sub(bytes))
+    {
         left = rest;
         fitting += 1;
     }
-    let forks = |part: &[(usize, u32)]| part.iter().map(|&(_, root)| sizes.forks_below(root)).sum::<usize>();
+    let forks = |part: &[(usize, u32)]| {
+        part.iter()
+            .map(|&(_, root)| sizes.forks_below(root))
+            .sum::<usize>()
+    };
     if forks(&by_size[..fitting]) < forks(&by_size[fitting..]) {
         fitting = 0;
     }
@@ -57,7 +79,11 @@ pub(in super::super) fn plan(forest: &Forest, budget: usize) -> Plan {
         roots.sort_unstable();
         roots
     };
-    Plan { block_bits: PARTIAL_BLOCK_BITS, tabled: roots(&by_size[..fitting]), others: roots(&by_size[fitting..]) }
+    Plan {
+        block_bits: PARTIAL_BLOCK_BITS,
+        tabled: roots(&by_size[..fitting]),
+        others: roots(&by_size[fitting..]),
+    }
 }
 
 /// Forks below each node of a forest.
@@ -71,10 +97,17 @@ impl<'a> Sizes<'a> {
         let mut forks_below = vec![0; forest.nodes.len()];
         for (index, node) in forest.nodes.iter().enumerate().rev() {
             if let ForestNode::Fork(fork) = node {
-                forks_below[index] = 1 + fork.children.map(|child| forks_below[child as usize]).iter().sum::<u32>();
+                forks_below[index] = 1 + fork
+                    .children
+                    .map(|child| forks_below[child as usize])
+                    .iter()
+                    .sum::<u32>();
             }
         }
-        Sizes { forest, forks_below }
+        Sizes {
+            forest,
+            forks_below,
+        }
     }
 
     pub fn forks_below(&self, node: u32) -> usize {
@@ -93,7 +126,14 @@ impl<'a> Sizes<'a> {
         self.subtree(root, 0, outputs, block_bits, &mut Vec::new())
     }
 
-    fn subtree(&self, node: u32, depth: usize, outputs: usize, block_bits: u32, path: &mut Vec<u32>) -> usize {
+    fn subtree(
+        &self,
+        node: u32,
+        depth: usize,
+        outputs: usize,
+        block_bits: u32,
+        path: &mut Vec<u32>,
+    ) -> usize {
         if path.len() > TABLED_PLAYERS_LIMIT || depth > DEPTH_LIMIT {
             return usize::MAX;
         }
@@ -101,18 +141,27 @@ impl<'a> Sizes<'a> {
             let splits = self.forks_below(node);
             let columns = self.players(node, path).len() * outputs;
             let entries = (columns * size_of::<i32>()) << (path.len() + splits);
-            return entries + size_of::<Block>() + splits * size_of::<Condition>() + columns * size_of::<u32>();
+            return entries
+                + size_of::<Block>()
+                + splits * size_of::<Condition>()
+                + columns * size_of::<u32>();
         }
-        let ForestNode::Fork(fork) = self.forest.nodes[node as usize] else { unreachable!("a leaf is a block") };
+        let ForestNode::Fork(fork) = self.forest.nodes[node as usize] else {
+            unreachable!("a leaf is a block")
+        };
         let new = !path.contains(&fork.player);
         if new {
             path.push(fork.player);
         }
-        let sizes = fork.children.map(|child| self.subtree(child, depth + 1, outputs, block_bits, path));
+        let sizes = fork
+            .children
+            .map(|child| self.subtree(child, depth + 1, outputs, block_bits, path));
         if new {
             path.pop();
         }
-        size_of::<Junction>().saturating_add(sizes[0]).saturating_add(sizes[1])
+        size_of::<Junction>()
+            .saturating_add(sizes[0])
+            .saturating_add(sizes[1])
     }
 
     /// The players of the path and of the forks below `node`, each once.
