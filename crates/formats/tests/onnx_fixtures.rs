@@ -246,6 +246,8 @@ fn finds_the_additive_core_and_its_link() {
         ("logistic_multinomial", Some(Link::Softmax)),
         ("random_forest_multi", Some(Link::Identity)),
         ("bagging_regressor", Some(Link::Identity)),
+        ("bagging_feature_subsets", Some(Link::Identity)),
+        ("bagging_regressor_feature_subsets", Some(Link::Identity)),
         ("voting_soft", None),
         ("svc_rbf_binary", None),
         ("mlp_relu_binary", None),

@@ -285,10 +285,10 @@ fn explainable(probe: &Probe<'_>, schema: &Schema, answer: &Answer, notes: &mut 
         }
         Ok(_) => {}
         Err(reason) => {
-            if let Some((other, estimators)) = merge::merge(graph, wanted)
+            if let Some((other, note)) = merge::merge(graph, wanted)
                 && let Some((core, _)) = core_of(&other)
             {
-                notes.push(format!("{estimators} tree ensembles whose answers are added up became one"));
+                notes.push(note);
                 return (other, core);
             }
             for other in affine::linear_forms(graph, wanted) {

@@ -1,6 +1,8 @@
-//! One tree ensemble in place of several whose answers are added up (bagging, voting, an ensemble split into parts).
+//! One estimator in place of several of its kind whose answers are added up (bagging, voting, an ensemble split into
+//! parts).
 
-use hyaline_model::graph::{Graph, GraphNode, Op, ValueId};
+use hyaline_model::graph::dense::Concat;
+use hyaline_model::graph::{Graph, GraphNode, Linear, Op, ValueId};
 use hyaline_model::trees::{Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight};
 use hyaline_model::{Data, ElementType, Tensor};
 
@@ -22,28 +24,38 @@ struct Affine {
     element_type: ElementType,
 }
 
-/// Looks for the last value that is an affine function of the margins of all tree ensembles and decides the first of
-/// `wanted` alone, and makes it of one ensemble; comes back with the number of ensembles that were. `None` where there is
-/// no such value, or the ensembles read different matrices.
-pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<(Rewritten, usize)> {
+/// An estimator among several.
+struct Member<'a> {
+    /// Place in the graph.
+    node: usize,
+    op: &'a Op,
+    outputs: usize,
+    columns: usize,
+    operand: ValueId,
+}
+
+/// Looks for the last value that is an affine function of the margins of all estimators and decides the first of `wanted`
+/// alone, and makes it of one estimator, which reads the matrices of all side by side; comes back with a note of what
+/// became one. `None` where there is no such value, or the estimators are of different kinds.
+pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<(Rewritten, String)> {
     let nodes = &graph.parts().nodes;
-    let mut estimators = Vec::new();
+    let mut members = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
-        match &node.op {
+        let (outputs, columns) = match &node.op {
             Op::Trees(trees) if matches!(trees.parts().aggregate, Aggregate::Sum | Aggregate::Average) => {
-                estimators.push((index, trees));
+                (trees.outputs(), trees.columns())
             }
-            Op::Trees(_) | Op::Linear(_) => return None,
-            _ => {}
-        }
+            Op::Trees(_) => return None,
+            Op::Linear(linear) => (linear.outputs(), linear.columns()),
+            _ => continue,
+        };
+        members.push(Member { node: index, op: &node.op, outputs, columns, operand: node.inputs[0]? });
     }
-    let margins: usize = estimators.iter().map(|(_, trees)| trees.outputs()).sum();
-    let operand = nodes[estimators.first()?.0].inputs[0];
-    let same = estimators.iter().all(|&(index, _)| nodes[index].inputs[0] == operand);
-    if estimators.len() < 2 || !same || margins > MAX_MARGINS {
+    let margins: usize = members.iter().map(|member| member.outputs).sum();
+    if members.len() < 2 || margins > MAX_MARGINS {
         return None;
     }
-    let (probes, given) = probes(graph, &estimators, margins)?;
+    let (probes, given) = probes(graph, &members, margins)?;
     let (place, affine) = (0..nodes.len()).rev().find_map(|node| {
         let place = Place::of(graph, node)?;
         let made = graph.run_from(&given, &[place.value]).ok()?.pop()?;
@@ -51,19 +63,46 @@ pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<(Rewritten, usi
         graph.run_from(&[(place.value, made)], &wanted[..1]).ok()?;
         Some((place, affine))
     })?;
-    if estimators.iter().any(|&(index, _)| index >= place.node) {
+    if members.iter().any(|member| member.node >= place.node) {
         return None;
     }
-    let ensembles: Vec<&TreeEnsemble> = estimators.iter().map(|(_, trees)| *trees).collect();
-    let ensemble = TreeEnsemble::new(add_up(&ensembles, &affine)).ok()?;
-    let rewritten = rewrite::replace(graph, place, stand_in(ensemble, operand, place, &affine), wanted)?;
-    Some((rewritten, estimators.len()))
+    let matrices = Matrices::of(&members);
+    let (kind, sum) = match members[0].op {
+        Op::Trees(_) => ("tree ensembles", Op::from(TreeEnsemble::new(add_up_trees(&members, &matrices, &affine)?).ok()?)),
+        _ => ("linear models", Op::from(add_up_linear(&members, &matrices, &affine)?)),
+    };
+    let rewritten = rewrite::replace(graph, place, stand_in(sum, &matrices, place, &affine), wanted)?;
+    Some((rewritten, format!("{} {kind} whose answers are added up became one", members.len())))
+}
+
+/// The matrices that estimators read, side by side.
+struct Matrices {
+    /// Each once.
+    operands: Vec<ValueId>,
+    /// The first column of each member's matrix.
+    first: Vec<usize>,
+    columns: usize,
+}
+
+impl Matrices {
+    fn of(members: &[Member<'_>]) -> Matrices {
+        let mut matrices = Matrices { operands: Vec::new(), first: Vec::new(), columns: 0 };
+        for (index, member) in members.iter().enumerate() {
+            let known = members[..index].iter().position(|other| other.operand == member.operand);
+            matrices.first.push(known.map_or(matrices.columns, |other| matrices.first[other]));
+            if known.is_none() {
+                matrices.operands.push(member.operand);
+                matrices.columns += member.columns;
+            }
+        }
+        matrices
+    }
 }
 
 type Given = Vec<(ValueId, Tensor)>;
 
 /// Margins to try: zeros, each one alone, and [`CHECKS`] mixed rows; by row, and as the estimators' values.
-fn probes(graph: &Graph, estimators: &[(usize, &TreeEnsemble)], margins: usize) -> Option<(Vec<Vec<f64>>, Given)> {
+fn probes(graph: &Graph, members: &[Member<'_>], margins: usize) -> Option<(Vec<Vec<f64>>, Given)> {
     let mut rows = vec![vec![0.0; margins]];
     for margin in 0..margins {
         let mut row = vec![0.0; margins];
@@ -75,10 +114,9 @@ fn probes(graph: &Graph, estimators: &[(usize, &TreeEnsemble)], margins: usize) 
     }
     let mut given = Vec::new();
     let mut first = 0;
-    for &(index, trees) in estimators {
-        let outputs = trees.outputs();
+    for &Member { node, outputs, .. } in members {
         let own = rows.iter().flat_map(|row| row[first..first + outputs].iter().copied()).collect();
-        given.push((graph.outputs_of(index).next()?, Tensor::new(vec![rows.len(), outputs], Data::F64(own))?));
+        given.push((graph.outputs_of(node).next()?, Tensor::new(vec![rows.len(), outputs], Data::F64(own))?));
         first += outputs;
     }
     Some((rows, given))
@@ -109,11 +147,13 @@ fn affine(probes: &[Vec<f64>], margins: usize, made: &Tensor) -> Option<Affine> 
     (holds && used >= 2).then(|| Affine { offset, coefficients, shape, element_type: made.element_type() })
 }
 
-/// The ensembles' trees side by side, their leaves scaled.
-fn add_up(ensembles: &[&TreeEnsemble], affine: &Affine) -> EnsembleParts {
+/// The ensembles' trees side by side, their leaves scaled; `None` unless all are ensembles.
+fn add_up_trees(members: &[Member<'_>], matrices: &Matrices, affine: &Affine) -> Option<EnsembleParts> {
     let outputs = affine.offset.len();
+    let ensembles = members.iter().map(|member| if let Op::Trees(trees) = member.op { Some(trees) } else { None });
+    let ensembles: Vec<&TreeEnsemble> = ensembles.collect::<Option<_>>()?;
     let mut sum = EnsembleParts {
-        columns: ensembles[0].columns() as u32,
+        columns: u32::try_from(matrices.columns).ok()?,
         outputs: outputs as u32,
         roots: Vec::new(),
         nodes: Vec::new(),
@@ -124,7 +164,7 @@ fn add_up(ensembles: &[&TreeEnsemble], affine: &Affine) -> EnsembleParts {
         aggregate: Aggregate::Sum,
     };
     let mut first_margin = 0;
-    for ensemble in ensembles {
+    for (ensemble, &first_column) in ensembles.into_iter().zip(&matrices.first) {
         let parts = ensemble.parts();
         let scale = if parts.aggregate == Aggregate::Average { 1.0 / parts.roots.len() as f64 } else { 1.0 };
         let (first_node, first_set) = (sum.nodes.len() as u32, sum.sets.len() as u32);
@@ -132,6 +172,7 @@ fn add_up(ensembles: &[&TreeEnsemble], affine: &Affine) -> EnsembleParts {
         for node in &parts.nodes {
             let node = match *node {
                 Node::Split(split) => Node::Split(Split {
+                    column: split.column + first_column as u32,
                     test: match split.test {
                         Test::Member(set) => Test::Member(set + first_set),
                         Test::TruncatedMember(set) => Test::TruncatedMember(set + first_set),
@@ -165,12 +206,42 @@ fn add_up(ensembles: &[&TreeEnsemble], affine: &Affine) -> EnsembleParts {
         }
         first_margin += ensemble.outputs();
     }
-    sum
+    Some(sum)
 }
 
-/// The ensemble reading `operand`, and what makes its margins look like the value they stand for.
-fn stand_in(ensemble: TreeEnsemble, operand: Option<ValueId>, place: Place, affine: &Affine) -> Vec<GraphNode> {
-    let mut nodes = vec![GraphNode { name: "trees".to_owned(), op: ensemble.into(), inputs: vec![operand], outputs: 1 }];
+/// The linear models' weights side by side, scaled; `None` unless all are linear.
+fn add_up_linear(members: &[Member<'_>], matrices: &Matrices, affine: &Affine) -> Option<Linear> {
+    let mut weights = vec![0.0; matrices.columns * affine.offset.len()];
+    let mut intercept = affine.offset.clone();
+    let mut first_margin = 0;
+    for (member, &first_column) in members.iter().zip(&matrices.first) {
+        let Op::Linear(linear) = member.op else { return None };
+        for (output, coefficients) in affine.coefficients.iter().enumerate() {
+            let sums = &mut weights[output * matrices.columns + first_column..][..member.columns];
+            for (own, coefficient) in coefficients[first_margin..][..member.outputs].iter().enumerate() {
+                intercept[output] += coefficient * linear.intercept()[own];
+                sums.iter_mut().zip(linear.weights(own)).for_each(|(sum, weight)| *sum += coefficient * weight);
+            }
+        }
+        first_margin += member.outputs;
+    }
+    Linear::new(u32::try_from(matrices.columns).ok()?, weights, intercept).ok()
+}
+
+/// The estimator reading `matrices`, and what makes its margins look like the value they stand for.
+fn stand_in(estimator: Op, matrices: &Matrices, place: Place, affine: &Affine) -> Vec<GraphNode> {
+    let node = |name: &str, op: Op, operands: &[ValueId]| GraphNode {
+        name: name.to_owned(),
+        op,
+        inputs: operands.iter().copied().map(Some).collect(),
+        outputs: 1,
+    };
+    let mut nodes = match matrices.operands[..] {
+        [operand] => vec![node("sum", estimator, &[operand])],
+        ref operands => {
+            vec![node("columns", Concat { axis: 1 }.into(), operands), node("sum", estimator, &[place.inserted(0)])]
+        }
+    };
     rewrite::finish(&mut nodes, place, affine.shape.len() == 1, affine.element_type);
     nodes
 }

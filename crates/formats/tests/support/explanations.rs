@@ -84,3 +84,42 @@ fn attributions_equal_the_enumeration_over_onnx_runtime() {
     assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), files.len(), failures.join("\n"));
     assert!(exact >= 28, "only {exact} models are explained by trees or in closed form in the unit of their answer");
 }
+
+/// Models whose estimator the importer puts together itself, by the method that explains them.
+const REWRITTEN: &[(&str, Method)] = &[
+    ("bagging_feature_subsets", Method::Interventional),
+    ("bagging_regressor", Method::Interventional),
+    ("bagging_regressor_feature_subsets", Method::Linear),
+    ("bernoulli_nb", Method::Linear),
+    ("linear_regression_double", Method::Linear),
+    ("logistic_double", Method::Linear),
+    ("mlp_identity_multi", Method::Linear),
+    ("pls_regression", Method::Linear),
+    ("sgd_classifier_hinge_multi", Method::Linear),
+    ("tweedie_regressor", Method::Linear),
+    ("xgboost_poisson", Method::Interventional),
+];
+
+#[test]
+fn rewritten_models_are_explained_as_all_their_coalitions_are() {
+    let mut failures = Vec::new();
+    for &(name, method) in REWRITTEN {
+        let folder = fixtures().join(name);
+        let io: Value = serde_json::from_slice(&fs::read(folder.join("io.json")).expect("answers")).expect("JSON");
+        let model = with_background(&fs::read(folder.join("model.onnx")).expect("a model"), &io).expect("a model");
+        let rows = batch(&model, &io).select(&(0..EXPLAINED).collect::<Vec<_>>());
+        let explainer = Explainer::new(&model).expect("an explainer");
+        let ask = |method, space| explainer.explain(&model, &rows, Request { method, space }).expect("explanations");
+        let found = ask(None, None);
+        let counted = ask(Some(Method::Enumeration), Some(found.space));
+        let numbers = |explanations: &Explanations| [explanations.base_values.clone(), explanations.attributions.clone()].concat();
+        let (ours, truth) = (numbers(&found), numbers(&counted));
+        // The residuals tell whether the predictions fit, too.
+        let scale = truth.iter().fold(1.0, |largest: f64, number| largest.max(number.abs()));
+        let close = ours.len() == truth.len() && ours.iter().zip(&truth).all(|(a, b)| (a - b).abs() <= 1e-6 * scale);
+        if found.method != method || !close || found.residuals.iter().any(|residual| residual.abs() > 1e-6 * scale) {
+            failures.push(format!("{name}: {:?} {ours:?}, residuals {:?}, expected {truth:?}", found.method, found.residuals));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
