@@ -6,7 +6,8 @@ use crate::commands::{cargo, root, run, target};
 use crate::{functions, setup, tidy};
 
 /// The crates whose suites also run in wasm.
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
+    "hyaline-trees",
     "hyaline-model",
     "hyaline-explain",
     "hyaline-formats",

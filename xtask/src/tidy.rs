@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::commands::{cargo, command, output, root};
 
 /// Crates that know no files, sockets, clocks, threads, processes or wasm.
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
+    "hyaline-trees",
     "hyaline-model",
     "hyaline-explain",
     "hyaline-protocol",
@@ -17,8 +18,9 @@ const PURE: [&str; 4] = [
 ];
 
 /// Which of our crates a crate may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
-    ("hyaline-model", &[]),
+const ARROWS: [(&str, &[&str]); 10] = [
+    ("hyaline-trees", &[]),
+    ("hyaline-model", &["hyaline-trees"]),
     ("hyaline-explain", &["hyaline-model"]),
     ("hyaline-protocol", &["hyaline-model", "hyaline-explain"]),
     ("hyaline-formats", &["hyaline-model"]),

@@ -14,14 +14,16 @@ mod explainer_settings;
 mod floats;
 pub mod graph;
 mod model;
+mod order;
 mod schema;
 mod symbols;
 mod tensor;
-pub mod trees;
 
 pub use batch::{Batch, BatchError, Column};
 pub use explainer_settings::{ExplainerSettings, Method};
+pub use hyaline_trees as trees;
 pub use model::{Background, Core, Head, ImageError, Label, Link, Model, ModelParts, Predictions};
+pub use order::sorted_positions;
 pub use schema::{Categories, Feature, FeatureKind, Missing, Schema, SchemaError, Unseen};
 pub use symbols::{Symbol, Symbols};
 pub use tensor::{Data, ElementType, Tensor};

@@ -1,5 +1,6 @@
 //! The model: schema, graph, head, and what an exact explainer needs to know of it.
 
+use borsh::io::{Read, Write};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::graph::{EvalError, Graph, GraphParts, Op, ValueId};
@@ -145,6 +146,42 @@ pub struct Model {
     graph: Graph,
 }
 
+/// The rest of an image. Every number of every part is read through it, so it is one call and not code in each place.
+struct ImageReader<'a>(&'a [u8]);
+
+impl Read for ImageReader<'_> {
+    #[inline(never)]
+    fn read(&mut self, into: &mut [u8]) -> borsh::io::Result<usize> {
+        self.0.read(into)
+    }
+
+    #[inline(never)]
+    fn read_exact(&mut self, into: &mut [u8]) -> borsh::io::Result<()> {
+        self.0.read_exact(into)
+    }
+}
+
+/// An image as far as it is written; one call for every number, as in [`ImageReader`].
+struct ImageWriter(Vec<u8>);
+
+impl Write for ImageWriter {
+    #[inline(never)]
+    fn write(&mut self, bytes: &[u8]) -> borsh::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    #[inline(never)]
+    fn write_all(&mut self, bytes: &[u8]) -> borsh::io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> borsh::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Model {
     /// Checks that the parts fit each other.
     ///
@@ -216,17 +253,21 @@ impl Model {
         let Some(body) = image.strip_prefix(MAGIC.as_slice()) else {
             return Err(ImageError::Magic { expected: VERSION, found: image.iter().take(8).copied().collect() });
         };
-        let (graph, parts) = <(GraphParts, ModelParts)>::try_from_slice(body)
+        let mut body = ImageReader(body);
+        let (graph, parts) = <(GraphParts, ModelParts)>::deserialize_reader(&mut body)
             .map_err(|error| ImageError::Damaged(error.to_string()))?;
+        if !body.0.is_empty() {
+            return Err(ImageError::Damaged("Not all bytes read".to_owned()));
+        }
         let parts = ModelParts { graph, ..parts };
         Model::new(parts)
     }
 
     /// The canonical bytes of the model: equal models give equal bytes.
     pub fn to_image(&self) -> Vec<u8> {
-        let mut image = MAGIC.to_vec();
+        let mut image = ImageWriter(MAGIC.to_vec());
         borsh::to_writer(&mut image, &(self.graph.parts(), &self.parts)).expect("writing to memory cannot fail and no part holds what borsh refuses");
-        image
+        image.0
     }
 
     /// The checked parts, except the graph, which is empty here: [`Model::graph`] and

@@ -2,6 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::sorted_positions;
+
 /// Whether a feature may be missing (JSON `null`, empty CSV cell, NaN).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Missing {
@@ -124,8 +126,8 @@ impl Schema {
         if let Some(index) = features.iter().position(|f| f.name.is_empty()) {
             return Err(SchemaError::Unnamed { index });
         }
-        let mut by_name: Vec<u32> = (0..features.len() as u32).collect();
-        by_name.sort_by(|&a, &b| features[a as usize].name.cmp(&features[b as usize].name));
+        let by_name = sorted_positions(features.len(), &|a, b| features[a].name.cmp(&features[b].name));
+        let by_name: Vec<u32> = by_name.into_iter().map(|position| position as u32).collect();
         for pair in by_name.windows(2) {
             let (a, b) = (&features[pair[0] as usize], &features[pair[1] as usize]);
             if a.name == b.name {
@@ -134,12 +136,12 @@ impl Schema {
         }
         for feature in &features {
             if let FeatureKind::Category(categories) = &feature.kind {
-                let mut seen: Vec<&str> = categories.values.iter().map(String::as_str).collect();
-                seen.sort_unstable();
-                if let Some(pair) = seen.windows(2).find(|pair| pair[0] == pair[1]) {
+                let values = &categories.values;
+                let order = sorted_positions(values.len(), &|a, b| values[a].cmp(&values[b]));
+                if let Some(pair) = order.windows(2).find(|pair| values[pair[0]] == values[pair[1]]) {
                     return Err(SchemaError::RepeatedCategory {
                         feature: feature.name.clone(),
-                        category: pair[0].to_owned(),
+                        category: values[pair[0]].clone(),
                     });
                 }
             }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
+use hyaline_model::sorted_positions;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::Refusal;
@@ -223,10 +224,9 @@ impl<'de> Visitor<'de> for Value<'_> {
             object.push((key, members.next_value_seed(deeper)?));
         }
         if object.len() > SMALL_OBJECT {
-            let mut keys: Vec<&str> = object.iter().map(|(key, _)| &**key).collect();
-            keys.sort_unstable();
-            if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-                return Err(repeated(pair[0]));
+            let order = sorted_positions(object.len(), &|a, b| object[a].0.cmp(&object[b].0));
+            if let Some(pair) = order.windows(2).find(|pair| object[pair[0]].0 == object[pair[1]].0) {
+                return Err(repeated(&object[pair[0]].0));
             }
         }
         Ok(Json::Object(object))

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use hyaline_explain::{Explanations, OutputSpace};
-use hyaline_model::Model;
+use hyaline_model::{Model, sorted_positions};
 
 use super::{margin_names, output_names};
 use crate::Function;
@@ -139,7 +139,7 @@ pub(super) fn explained_names<'m>(
 
 /// The features to show: all in schema order, or the `top` by magnitude. Equal magnitudes keep the schema's order.
 fn largest_first(attributions: &[f64], outputs: usize, top: Option<usize>) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..attributions.len() / outputs).collect();
+    let features = attributions.len() / outputs;
     if let Some(top) = top {
         let magnitude = |feature: usize| {
             attributions[feature * outputs..][..outputs]
@@ -147,8 +147,9 @@ fn largest_first(attributions: &[f64], outputs: usize, top: Option<usize>) -> Ve
                 .map(|value| value.abs())
                 .sum::<f64>()
         };
-        order.sort_by(|&a, &b| magnitude(b).total_cmp(&magnitude(a)));
+        let mut order = sorted_positions(features, &|a, b| magnitude(b).total_cmp(&magnitude(a)));
         order.truncate(top);
+        return order;
     }
-    order
+    (0..features).collect()
 }

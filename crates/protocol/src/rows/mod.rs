@@ -5,7 +5,7 @@ pub(crate) mod csv;
 pub(crate) mod json;
 mod nearest;
 
-use hyaline_model::{Batch, Column, Feature, FeatureKind, Model, Symbol};
+use hyaline_model::{Batch, Column, Feature, FeatureKind, Model, Symbol, sorted_positions};
 
 pub use cell::Cell;
 pub(crate) use json::put_absent;
@@ -30,14 +30,14 @@ impl Vocabulary {
             let FeatureKind::Category(categories) = &feature.kind else {
                 return Vec::new();
             };
-            let mut symbols: Vec<Symbol> = categories
+            let mut unsorted: Vec<Symbol> = categories
                 .values
                 .iter()
                 .map(|text| model.symbols().symbol(text))
                 .collect();
-            symbols.retain(|&symbol| symbol != Symbol::UNKNOWN);
-            symbols.sort_unstable();
-            symbols
+            unsorted.retain(|&symbol| symbol != Symbol::UNKNOWN);
+            let order = sorted_positions(unsorted.len(), &|a, b| unsorted[a].cmp(&unsorted[b]));
+            order.into_iter().map(|position| unsorted[position]).collect()
         });
         Vocabulary {
             known: known.collect(),
@@ -255,12 +255,18 @@ impl<'f> RowsBuilder<'f> {
                 "the request has no rows; send at least one",
             ));
         }
-        self.unseen.sort_unstable();
+        let order = sorted_positions(self.unseen.len(), &|a, b| {
+            self.unseen[a].cmp(&self.unseen[b])
+        });
+        let unseen = order
+            .into_iter()
+            .map(|position| std::mem::take(&mut self.unseen[position]))
+            .collect();
         let batch = Batch::new(self.model.schema(), self.columns)
             .expect("the columns were made from the schema");
         Ok(Rows {
             batch,
-            unseen: self.unseen,
+            unseen,
         })
     }
 }

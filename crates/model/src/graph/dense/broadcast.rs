@@ -29,33 +29,32 @@ pub(super) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, St
 /// # Errors
 /// As [`broadcast_shape`].
 pub(super) fn zip<A: Copy, B: Copy, C>(
-    (a_shape, a): (&[usize], &[A]),
-    (b_shape, b): (&[usize], &[B]),
+    a: (&[usize], &[A]),
+    b: (&[usize], &[B]),
     f: impl Fn(A, B) -> C,
 ) -> Result<(Vec<usize>, Vec<C>), String> {
-    if a_shape == b_shape {
-        return Ok((a_shape.to_vec(), a.iter().zip(b).map(|(&a, &b)| f(a, b)).collect()));
-    }
+    let (shape, a, b) = align(a, b)?;
+    Ok((shape, a.iter().zip(b.iter()).map(|(&a, &b)| f(a, b)).collect()))
+}
+
+/// Two operands broadcast to their common shape, once for all functions of a pair of types.
+type Aligned<'a, A, B> = (Vec<usize>, Cow<'a, [A]>, Cow<'a, [B]>);
+
+#[inline(never)]
+fn align<'a, A: Copy, B: Copy>(
+    (a_shape, a): (&[usize], &'a [A]),
+    (b_shape, b): (&[usize], &'a [B]),
+) -> Result<Aligned<'a, A, B>, String> {
     let shape = broadcast_shape(a_shape, b_shape)?;
-    let values = match (a, b) {
-        (a, &[b]) if shape.iter().product::<usize>() == a.len() => a.iter().map(|&a| f(a, b)).collect(),
-        (&[a], b) if shape.iter().product::<usize>() == b.len() => b.iter().map(|&b| f(a, b)).collect(),
-        (a, b) if shape == a_shape && !b.is_empty() && a_shape.ends_with(b_shape) => {
-            a.chunks_exact(b.len()).flat_map(|row| row.iter().zip(b).map(|(&a, &b)| f(a, b))).collect()
-        }
-        _ => {
-            let a = expand(a_shape, a, &shape)?;
-            let b = expand(b_shape, b, &shape)?;
-            a.iter().zip(b.iter()).map(|(&a, &b)| f(a, b)).collect()
-        }
-    };
-    Ok((shape, values))
+    let (a, b) = (expand(a_shape, a, &shape)?, expand(b_shape, b, &shape)?);
+    Ok((shape, a, b))
 }
 
 /// The elements of a tensor broadcast to `target`.
 ///
 /// # Errors
 /// When the shape does not broadcast to exactly `target`, or `target` is too large.
+#[inline(never)]
 pub(super) fn expand<'a, T: Copy>(shape: &[usize], values: &'a [T], target: &[usize]) -> Result<Cow<'a, [T]>, String> {
     if shape == target {
         return Ok(Cow::Borrowed(values));

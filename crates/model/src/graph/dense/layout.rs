@@ -148,9 +148,9 @@ moves!(Transpose, "Transpose", Arity::exactly(1), |own, x, _| {
 
 /// Axis `i` of the result is axis `permutation[i]` of `x`.
 pub(super) fn permute(x: &Tensor, permutation: &[usize]) -> Result<Tensor, String> {
-    let mut sorted = permutation.to_vec();
-    sorted.sort_unstable();
-    if !sorted.iter().copied().eq(0..x.shape().len()) {
+    let mut free = vec![true; x.shape().len()];
+    let mut take = |axis: usize| free.get_mut(axis).is_some_and(std::mem::take);
+    if permutation.len() != x.shape().len() || !permutation.iter().all(|&axis| take(axis)) {
         return Err(format!("{permutation:?} is no permutation of the axes of {:?}", x.shape()));
     }
     let own = strides(x.shape());

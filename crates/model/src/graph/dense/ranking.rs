@@ -5,7 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::graph::operator::{
     Arity, Flow, Operands, Operator, as_f64, axis_of, element_count, integers, numeric, operand, operand_type, tensor,
 };
-use crate::{Data, ElementType, Tensor};
+use crate::{Data, ElementType, Tensor, sorted_positions};
 
 /// The index of the largest or smallest number along an axis, the first of equals unless `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -119,22 +119,14 @@ impl Operator for TopK {
         element_count(&shape)?;
         let mut picks = vec![0usize; outer * k * inner];
         let numbers = as_f64(x)?;
-        let mut order: Vec<usize> = Vec::with_capacity(extent);
         for block in 0..outer {
             for offset in 0..inner {
                 let at = |index: usize| numbers[(block * extent + index) * inner + offset];
-                let compare = |&a: &usize, &b: &usize| {
+                let compare = |a: usize, b: usize| {
                     let by_value = if self.largest { at(b).total_cmp(&at(a)) } else { at(a).total_cmp(&at(b)) };
                     if at(a) == at(b) { a.cmp(&b) } else { by_value.then(a.cmp(&b)) }
                 };
-                order.clear();
-                order.extend(0..extent);
-                if k < extent && k > 0 {
-                    order.select_nth_unstable_by(k - 1, compare);
-                }
-                order.truncate(k);
-                order.sort_unstable_by(compare);
-                for (rank, &index) in order.iter().enumerate() {
+                for (rank, index) in sorted_positions(extent, &compare).into_iter().take(k).enumerate() {
                     picks[(block * k + rank) * inner + offset] = index;
                 }
             }

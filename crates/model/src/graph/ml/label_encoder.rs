@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::read_checked;
 use crate::graph::operator::{Flow, Operands, Operator, map_data, operand, operand_type, tensor};
-use crate::{Data, ElementType, Symbol, Tensor};
+use crate::{Data, ElementType, Symbol, Tensor, sorted_positions};
 
 /// Replaces each key by its value, and everything else by a default. As keys, NaN equals NaN and -0 equals 0. O(log keys)
 /// per element.
@@ -31,15 +31,15 @@ impl LabelEncoder {
         {
             return Err("a key is the unknown text".to_owned());
         }
-        let mut order: Vec<(u64, usize)> = codes(keys).zip(0..).collect();
-        order.sort_unstable();
-        order.dedup_by_key(|(code, _)| *code);
+        let codes: Vec<u64> = codes(keys).collect();
+        let mut order = sorted_positions(codes.len(), &|a, b| codes[a].cmp(&codes[b]));
+        order.dedup_by_key(|position| codes[*position]);
         let default = keys.len();
-        let positions: Vec<usize> = order.iter().map(|&(_, position)| position).chain([default]).collect();
+        let positions: Vec<usize> = order.iter().copied().chain([default]).collect();
         let values = pick(&values, &positions);
         let encoder = LabelEncoder {
             key_type: keys.element_type(),
-            keys: order.into_iter().map(|(code, _)| code).collect(),
+            keys: order.into_iter().map(|position| codes[position]).collect(),
             values: tensor(vec![positions.len()], values)?,
         };
         Ok(encoder)

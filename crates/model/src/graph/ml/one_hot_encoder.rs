@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::read_checked;
 use crate::graph::operator::{Flow, Operands, Operator, element_count, operand, operand_type, tensor};
-use crate::{Data, ElementType, Symbol, Tensor};
+use crate::{Data, ElementType, Symbol, Tensor, sorted_positions};
 
 /// Adds an axis with a 1 at the element's category and 0 elsewhere, as f32. Floats are truncated to integers first; of
 /// equal categories the last counts. O(log categories) per element.
@@ -137,9 +137,8 @@ read_checked!(OneHotEncoder, reader => OneHotEncoder::new(
 ));
 
 fn ascending<T: Ord>(categories: &[T]) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..categories.len() as u32).collect();
-    order.sort_by_key(|&position| &categories[position as usize]);
-    order
+    let order = sorted_positions(categories.len(), &|a, b| categories[a].cmp(&categories[b]));
+    order.into_iter().map(|position| position as u32).collect()
 }
 
 /// Position of the last category equal to `x`.

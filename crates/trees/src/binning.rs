@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Node, Split, Test};
+use crate::{Node, Split, Test};
 
 /// Bins of one derived column hold this many cuts; a column with more is continued in another.
 const CUTS_PER_BIN: usize = i16::MAX as usize;
@@ -70,21 +70,24 @@ struct CategoryColumn {
     answers: Vec<i16>,
 }
 
-type LoneKey = (u32, u8, u64, bool, bool);
+/// What tells bins or splits apart: column, kind, chunk or number, where missing values go, whether zero is missing.
+type Key = (u32, u8, u64, bool, bool);
+/// Bins or nodes by key. One type for all purposes keeps the engine small.
+type Keyed = BTreeMap<Key, u32>;
+
+/// The kind of [`Test::TruncatedMember`] in a key: the last, so that those splits stand after their column's others.
+const TRUNCATED: u8 = 4;
 
 impl Binning {
     /// The bins that the splits among `nodes` need, and the condition of each split (`None` for leaves).
-    pub(super) fn new(nodes: &[Node], sets: &[Vec<f64>]) -> (Binning, Vec<Option<Condition>>) {
-        let mut cuts_of: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-        let mut lone_of: BTreeMap<(u32, bool), BTreeMap<LoneKey, Split>> = BTreeMap::new();
-        for split in splits(nodes) {
+    pub(crate) fn new(nodes: &[Node], sets: &[Vec<f64>]) -> (Binning, Vec<Option<Condition>>) {
+        let mut cuts = Keyed::new();
+        let mut alone = Keyed::new();
+        for (index, split) in splits(nodes) {
             match cut(&split) {
-                Some(cut) => cuts_of.entry(split.column).or_default().push(cut),
-                None => {
-                    let truncate = matches!(split.test, Test::TruncatedMember(_));
-                    lone_of.entry((split.column, truncate)).or_default().insert(lone_key(&split), split);
-                }
-            }
+                Some(cut) => cuts.insert((split.column, 0, ascending_bits(cut), false, false), index),
+                None => alone.insert(lone_key(&split), index),
+            };
         }
         let mut binning = Binning {
             bins: 0,
@@ -95,8 +98,8 @@ impl Binning {
             lone: Vec::new(),
             sets: sets.to_vec(),
         };
-        let ranked = binning.add_rankings(nodes, cuts_of);
-        let alone = binning.add_categories(lone_of);
+        let ranked = binning.add_rankings(nodes, &cuts);
+        let alone = binning.add_categories(nodes, alone);
         let conditions = nodes
             .iter()
             .map(|node| match node {
@@ -114,23 +117,21 @@ impl Binning {
         (binning, conditions)
     }
 
-    fn add_rankings(
-        &mut self,
-        nodes: &[Node],
-        cuts_of: BTreeMap<u32, Vec<f64>>,
-    ) -> BTreeMap<(u32, usize, bool, bool), u32> {
-        for (column, mut cuts) in cuts_of {
-            cuts.sort_by(f64::total_cmp);
-            cuts.dedup();
+    fn add_rankings(&mut self, nodes: &[Node], cuts: &Keyed) -> Keyed {
+        for (&(column, ..), &node) in cuts {
+            let cut = cut(&split_at(nodes, node)).expect("an ordered split");
             let start = self.cuts.len() as u32;
-            self.cuts.extend(cuts);
-            self.rankings.push(Ranking { column, cuts: start..self.cuts.len() as u32, bins: 0..0 });
+            self.cuts.push(cut);
+            match self.rankings.last_mut() {
+                Some(last) if last.column == column => last.cuts.end += 1,
+                _ => self.rankings.push(Ranking { column, cuts: start..start + 1, bins: 0..0 }),
+            }
         }
-        let mut bin_of: BTreeMap<(u32, usize, bool, bool), u32> = BTreeMap::new();
-        for split in splits(nodes).filter(|split| cut(split).is_some()) {
+        let mut bin_of = Keyed::new();
+        for (_, split) in splits(nodes).filter(|(_, split)| cut(split).is_some()) {
             bin_of.insert(rank_key(&split, self.rank_of_cut(&split)), 0);
         }
-        for (&(column, chunk, missing_goes_yes, zero_is_missing), bin) in &mut bin_of {
+        for (&(column, _, chunk, missing_goes_yes, zero_is_missing), bin) in &mut bin_of {
             *bin = self.bins as u32;
             self.bins += 1;
             let at =
@@ -142,7 +143,7 @@ impl Binning {
             ranking.bins.end += 1;
             self.rank_bins.push(RankBin {
                 bin: *bin,
-                start: (chunk * CUTS_PER_BIN) as u32,
+                start: chunk as u32 * CUTS_PER_BIN as u32,
                 missing: if missing_goes_yes { 0 } else { i16::MAX },
                 zero_is_missing,
             });
@@ -150,19 +151,24 @@ impl Binning {
         bin_of
     }
 
-    fn add_categories(&mut self, lone_of: BTreeMap<(u32, bool), BTreeMap<LoneKey, Split>>) -> BTreeMap<LoneKey, u32> {
-        let mut bin_of = BTreeMap::new();
+    fn add_categories(&mut self, nodes: &[Node], mut alone: Keyed) -> Keyed {
+        let keys: Vec<(Key, u32)> = alone.iter().map(|(&key, &node)| (key, node)).collect();
+        for bin in alone.values_mut() {
+            *bin = self.bins as u32;
+            self.bins += 1;
+        }
+        let mut first = (self.bins - keys.len()) as u32;
         let mut left = CATEGORY_TABLE_LIMIT;
-        for ((column, truncate), splits) in lone_of {
-            let first = self.bins as u32;
-            for (key, bin) in splits.keys().zip(first..) {
-                bin_of.insert(*key, bin);
-            }
-            self.bins += splits.len();
-            let values = known_values(splits.values(), &self.sets);
+        let truncates = |&(_, kind, ..): &Key| kind == TRUNCATED;
+        for group in keys.chunk_by(|(a, _), (b, _)| a.0 == b.0 && truncates(a) == truncates(b)) {
+            let (column, truncate) = (group[0].0.0, truncates(&group[0].0));
+            let splits: Vec<Split> = group.iter().map(|&(_, node)| split_at(nodes, node)).collect();
+            let bins = first..first + group.len() as u32;
+            first = bins.end;
+            let values = known_values(&splits, &self.sets);
             let size = (values.len() + 4).saturating_mul(splits.len());
             if size > left {
-                self.lone.extend(splits.into_values().zip(first..));
+                self.lone.extend(splits.into_iter().zip(bins));
                 continue;
             }
             left -= size;
@@ -170,14 +176,14 @@ impl Binning {
             // A truncated 0 that is not itself zero is found under its category, say 0.5.
             let known = values.iter().map(|&value| if truncate && value == 0.0 { 0.5 } else { value });
             for x in known.map(Some).chain([None, Some(f64::NAN), Some(0.0), Some(f64::MIN_POSITIVE)]) {
-                answers.extend(splits.values().map(|split| match x {
+                answers.extend(splits.iter().map(|split| match x {
                     Some(x) => i16::from(!split.holds(x, &self.sets)),
                     None => 1,
                 }));
             }
-            self.categories.push(CategoryColumn { column, truncate, values, bins: first..self.bins as u32, answers });
+            self.categories.push(CategoryColumn { column, truncate, values, bins, answers });
         }
-        bin_of
+        alone
     }
 
     /// Rank of an ordered split's cut among its column's.
@@ -244,11 +250,25 @@ impl CategoryColumn {
     }
 }
 
-fn splits(nodes: &[Node]) -> impl Iterator<Item = Split> {
-    nodes.iter().filter_map(|node| match node {
-        Node::Split(split) => Some(*split),
+/// The splits with their node indices.
+fn splits(nodes: &[Node]) -> impl Iterator<Item = (u32, Split)> {
+    (0..).zip(nodes).filter_map(|(index, node)| match node {
+        Node::Split(split) => Some((index, *split)),
         Node::Leaf(_) => None,
     })
+}
+
+fn split_at(nodes: &[Node], index: u32) -> Split {
+    match nodes[index as usize] {
+        Node::Split(split) => split,
+        Node::Leaf(_) => unreachable!("keys are those of splits"),
+    }
+}
+
+/// A number that ascends with `x`, in the order of [`f64::total_cmp`].
+fn ascending_bits(x: f64) -> u64 {
+    let bits = x.to_bits();
+    if x.is_sign_negative() { !bits } else { bits | 1 << 63 }
 }
 
 /// The number `c` for which an ordered split asks `x ≤ c`; `None` for other tests, and for the one that never holds.
@@ -261,22 +281,22 @@ fn cut(split: &Split) -> Option<f64> {
     }
 }
 
-fn rank_key(split: &Split, rank: usize) -> (u32, usize, bool, bool) {
-    (split.column, rank / CUTS_PER_BIN, split.missing_goes_yes, split.zero_is_missing)
+fn rank_key(split: &Split, rank: usize) -> Key {
+    (split.column, 0, (rank / CUTS_PER_BIN) as u64, split.missing_goes_yes, split.zero_is_missing)
 }
 
-fn lone_key(split: &Split) -> LoneKey {
+fn lone_key(split: &Split) -> Key {
     let (kind, number) = match split.test {
         Test::AtMost(threshold) => (0, threshold.to_bits()),
         Test::Below(threshold) => (1, threshold.to_bits()),
         Test::Equal(value) => (2, (value + 0.0).to_bits()),
         Test::Member(set) => (3, u64::from(set)),
-        Test::TruncatedMember(set) => (4, u64::from(set)),
+        Test::TruncatedMember(set) => (TRUNCATED, u64::from(set)),
     };
     (split.column, kind, number, split.missing_goes_yes, split.zero_is_missing)
 }
 
-fn known_values<'a>(splits: impl Iterator<Item = &'a Split>, sets: &[Vec<f64>]) -> Vec<f64> {
+fn known_values(splits: &[Split], sets: &[Vec<f64>]) -> Vec<f64> {
     let mut values = Vec::new();
     let mut taken = vec![false; sets.len()];
     for split in splits {
@@ -337,7 +357,7 @@ mod tests {
         let mut bins = vec![0; binning.bins() * 3];
         for &x in EDGES {
             binning.translate(&[7.0, x], &mut bins, 3, 2);
-            for (split, condition) in splits(&nodes).zip(&conditions) {
+            for ((_, split), condition) in splits(&nodes).zip(&conditions) {
                 let condition = condition.expect("all nodes are splits");
                 let binned = bins[2 + 3 * condition.bin as usize] <= condition.cut;
                 assert_eq!(binned, split.holds(x, sets), "{x} in {split:?}");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::compiled::CompiledTrees;
-use super::{Binning, Condition};
+use crate::compiled::CompiledTrees;
+use crate::{Binning, Condition};
 
 /// The question a split asks about the value `x` of its column, a real number that is not missing.
 #[derive(Clone, Copy, Debug, PartialEq, BorshSerialize, BorshDeserialize)]

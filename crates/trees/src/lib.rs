@@ -1,4 +1,9 @@
 //! Decision-tree ensembles: random forests, gradient boosting, single trees.
+//!
+//! A crate of its own because the guest engines compile it for speed and most of what surrounds it for size; everyone
+//! else knows it as `hyaline_model::trees`.
+
+#![forbid(unsafe_code)]
 
 mod binning;
 mod compiled;

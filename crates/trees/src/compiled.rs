@@ -1,6 +1,6 @@
 //! Evaluation of an ensemble over binned rows.
 
-use super::{Aggregate, Binning, Condition, EnsembleParts, Node, Weight};
+use crate::{Aggregate, Binning, Condition, EnsembleParts, Node, Weight};
 
 /// Walks in flight at once: enough to hide the latency of each walk's dependent loads.
 const LANES: usize = 8;
@@ -17,7 +17,7 @@ struct Step {
 
 /// An ensemble made ready for evaluation.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct CompiledTrees {
+pub(crate) struct CompiledTrees {
     /// Same indices as the ensemble's nodes.
     steps: Vec<Step>,
     roots: Vec<u32>,
@@ -32,7 +32,7 @@ pub(super) struct CompiledTrees {
 }
 
 impl CompiledTrees {
-    pub(super) fn new(parts: &EnsembleParts, binning: &Binning, conditions: &[Option<Condition>]) -> CompiledTrees {
+    pub(crate) fn new(parts: &EnsembleParts, binning: &Binning, conditions: &[Option<Condition>]) -> CompiledTrees {
         let steps =
             parts.nodes.iter().zip(conditions).enumerate().map(|(index, (node, condition))| match (node, condition) {
                 (Node::Split(split), Some(condition)) => {
@@ -63,7 +63,7 @@ impl CompiledTrees {
     }
 
     /// Margins `[rows, outputs]` of encoded rows `[rows, columns]`; the same bits however rows are batched.
-    pub(super) fn evaluate(&self, parts: &EnsembleParts, binning: &Binning, encoded: &[f64], margins: &mut [f64]) {
+    pub(crate) fn evaluate(&self, parts: &EnsembleParts, binning: &Binning, encoded: &[f64], margins: &mut [f64]) {
         let start = match parts.aggregate {
             Aggregate::Sum | Aggregate::Average => 0.0,
             Aggregate::Minimum => f64::INFINITY,
