@@ -10,7 +10,13 @@ use super::core::numbers;
 use super::rewrite::{self, Place, Rewritten};
 
 /// Most multiplications of one product that is multiplied out.
-const MAX_WORK: usize = 1 << 28;
+const MAX_WORK: usize = 1 << 26;
+
+/// Most weights of all the functions of one product's operand.
+const MAX_WEIGHTS: usize = 1 << 25;
+
+/// Most products, from the last, and most values made of them that are looked at: a model's answer is near its end.
+const MAX_TRIED: usize = 64;
 
 /// The graphs in which a value that decides the first of `wanted` alone is made by one [`Linear`], which reads what a
 /// product with a constant matrix reads. The last product comes first, and of each the last such value; of two opposite
@@ -18,12 +24,12 @@ const MAX_WORK: usize = 1 << 28;
 pub(super) fn linear_forms(graph: &Graph, wanted: &[ValueId]) -> impl Iterator<Item = Rewritten> {
     let nodes = &graph.parts().nodes;
     let products = (0..nodes.len()).rev().filter(|&node| matches!(nodes[node].op, Op::MatMul(_) | Op::Gemm(_)));
-    let made = products.flat_map(move |product| {
+    let made = products.take(MAX_TRIED).flat_map(move |product| {
         let operand = nodes[product].inputs[0];
         let affine = affine_functions(graph, product);
         affine.into_iter().rev().filter_map(move |(node, affine)| Some((operand?, Place::of(graph, node)?, affine)))
     });
-    let deciding = made.filter(move |(_, place, affine)| {
+    let deciding = made.take(MAX_TRIED).filter(move |(_, place, affine)| {
         affine.zeros().is_some_and(|zeros| graph.run_from(&[(place.value, zeros)], &wanted[..1]).is_ok())
     });
     deciding.flat_map(move |(operand, place, affine)| {
@@ -51,6 +57,7 @@ fn affine_functions(graph: &Graph, product: usize) -> BTreeMap<usize, Affine> {
     let constant = |id: Option<ValueId>| parts.constants.get((id?.0 as usize).checked_sub(parts.inputs.len())?);
     let mut found: BTreeMap<usize, Affine> = BTreeMap::new();
     let mut known: BTreeMap<ValueId, usize> = BTreeMap::new();
+    let mut weights = 0;
     for (index, node) in parts.nodes.iter().enumerate().skip(product) {
         let Some(place) = Place::of(graph, index) else { continue };
         let operand = |at: usize| node.inputs.get(at).copied().flatten();
@@ -94,6 +101,10 @@ fn affine_functions(graph: &Graph, product: usize) -> BTreeMap<usize, Affine> {
             _ => None,
         };
         if let Some(made) = made {
+            weights += made.weights.len();
+            if weights > MAX_WEIGHTS {
+                break;
+            }
             found.insert(index, made);
             known.insert(place.value, index);
         }
