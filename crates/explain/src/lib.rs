@@ -9,6 +9,7 @@ mod enumeration;
 mod explained;
 mod explainer;
 mod explanation;
+mod interactions;
 mod linear;
 pub mod trees;
 
@@ -16,3 +17,4 @@ pub use enumeration::shapley_values;
 pub use explainer::{ExplainError, Explainer, Request};
 pub use explanation::{Explanations, OutputSpace};
 pub use hyaline_model::Method;
+pub use interactions::Interactions;

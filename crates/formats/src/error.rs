@@ -24,11 +24,17 @@ pub enum ImportError {
 impl ImportError {
     /// An [`ImportError::Invalid`].
     pub fn invalid(place: impl Into<String>, reason: impl Into<String>) -> ImportError {
-        ImportError::Invalid { place: place.into(), reason: reason.into() }
+        ImportError::Invalid {
+            place: place.into(),
+            reason: reason.into(),
+        }
     }
 
     /// An [`ImportError::Unsupported`].
     pub fn unsupported(place: impl Into<String>, reason: impl Into<String>) -> ImportError {
-        ImportError::Unsupported { place: place.into(), reason: reason.into() }
+        ImportError::Unsupported {
+            place: place.into(),
+            reason: reason.into(),
+        }
     }
 }

@@ -82,22 +82,48 @@ impl Forest {
         let mut stack = vec![(root, None, false)];
         while let Some((source, parent, is_yes)) = stack.pop() {
             match reached.get_mut(source) {
-                None => return Err(format!("node {source} does not exist, the table has {count}")),
-                Some(true) => return Err(format!("node {source} is reached twice, so the nodes are no tree")),
+                None => {
+                    return Err(format!(
+                        "node {source} does not exist, the table has {count}"
+                    ));
+                }
+                Some(true) => {
+                    return Err(format!(
+                        "node {source} is reached twice, so the nodes are no tree"
+                    ));
+                }
                 Some(reached) => *reached = true,
             }
             let place = self.parts.nodes.len() as u32;
             if let Some(parent) = parent
                 && let Node::Split(split) = &mut self.parts.nodes[parent as usize]
             {
-                *(if is_yes { &mut split.yes } else { &mut split.no }) = place;
+                *(if is_yes {
+                    &mut split.yes
+                } else {
+                    &mut split.no
+                }) = place;
             }
             let (node, cover) = read(self, source)?;
             let node = match node {
-                SourceNode::Split { column, test, missing_goes_yes, zero_is_missing, yes, no } => {
+                SourceNode::Split {
+                    column,
+                    test,
+                    missing_goes_yes,
+                    zero_is_missing,
+                    yes,
+                    no,
+                } => {
                     stack.push((no, Some(place), false));
                     stack.push((yes, Some(place), true));
-                    Node::Split(Split { column, test, missing_goes_yes, zero_is_missing, yes: 0, no: 0 })
+                    Node::Split(Split {
+                        column,
+                        test,
+                        missing_goes_yes,
+                        zero_is_missing,
+                        yes: 0,
+                        no: 0,
+                    })
                 }
                 SourceNode::Leaf(weights) => {
                     let first = self.parts.weights.len() as u32;
@@ -115,8 +141,16 @@ impl Forest {
 
     /// Whether every cover is a finite amount of training weight and some of it reached each root.
     pub(crate) fn has_covers(&self) -> bool {
-        let sound = self.covers.iter().all(|cover| cover.is_finite() && *cover >= 0.0);
-        sound && self.parts.roots.iter().all(|&root| self.covers[root as usize] > 0.0)
+        let sound = self
+            .covers
+            .iter()
+            .all(|cover| cover.is_finite() && *cover >= 0.0);
+        sound
+            && self
+                .parts
+                .roots
+                .iter()
+                .all(|&root| self.covers[root as usize] > 0.0)
     }
 
     /// Whether the covers below every inner node add up to its own, which constants written as placeholders do not.
@@ -132,7 +166,12 @@ impl Forest {
     }
 
     /// The ensemble, with its covers when `covers` says they are real.
-    pub(crate) fn finish(mut self, base: Vec<f64>, aggregate: Aggregate, covers: bool) -> EnsembleParts {
+    pub(crate) fn finish(
+        mut self,
+        base: Vec<f64>,
+        aggregate: Aggregate,
+        covers: bool,
+    ) -> EnsembleParts {
         self.parts.base = base;
         self.parts.aggregate = aggregate;
         self.parts.covers = covers.then_some(self.covers);

@@ -26,6 +26,9 @@ pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportE
     } else if onnx::recognises(bytes) {
         onnx::read(bytes, options)
     } else {
-        Err(ImportError::invalid("model file", "neither ONNX nor LightGBM text nor XGBoost JSON or UBJSON"))
+        Err(ImportError::invalid(
+            "model file",
+            "neither ONNX nor LightGBM text nor XGBoost JSON or UBJSON",
+        ))
     }
 }

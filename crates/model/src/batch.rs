@@ -8,7 +8,13 @@ use crate::{FeatureKind, Schema, Symbol};
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub enum Column {
     /// Number, integer and boolean features; NaN is missing.
-    Numbers(#[borsh(serialize_with = "crate::floats::write", deserialize_with = "crate::floats::read")] Vec<f64>),
+    Numbers(
+        #[borsh(
+            serialize_with = "crate::floats::write",
+            deserialize_with = "crate::floats::read"
+        )]
+        Vec<f64>,
+    ),
     /// Category features.
     Symbols(Vec<Symbol>),
 }
@@ -88,7 +94,10 @@ impl Batch {
     /// [`BatchError`] naming the first column that does not fit.
     pub fn new(schema: &Schema, columns: Vec<Column>) -> Result<Batch, BatchError> {
         if columns.len() != schema.len() {
-            return Err(BatchError::Width { found: columns.len(), expected: schema.len() });
+            return Err(BatchError::Width {
+                found: columns.len(),
+                expected: schema.len(),
+            });
         }
         let rows = columns[0].len();
         for (feature, column) in schema.features().iter().zip(&columns) {
@@ -135,7 +144,14 @@ impl Batch {
     /// # Panics
     /// If a row does not exist.
     pub fn select(&self, rows: &[usize]) -> Batch {
-        Batch { rows: rows.len(), columns: self.columns.iter().map(|column| column.select(rows)).collect() }
+        Batch {
+            rows: rows.len(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.select(rows))
+                .collect(),
+        }
     }
 
     /// For every pair (coalition, background row): the row that takes feature `f` from `self`'s row `row` when bit `f`
@@ -146,7 +162,11 @@ impl Batch {
     /// If `row` does not exist, the batches have different columns, or there are more than 64 features.
     pub fn mix(&self, row: usize, background: &Batch, coalitions: &[u64]) -> Batch {
         assert!(self.columns.len() <= 64, "a coalition holds 64 features");
-        assert_eq!(self.columns.len(), background.columns.len(), "both batches are of one schema");
+        assert_eq!(
+            self.columns.len(),
+            background.columns.len(),
+            "both batches are of one schema"
+        );
         let rows = coalitions.len() * background.rows;
         let columns = self
             .columns

@@ -17,7 +17,12 @@ pub enum Method {
 
 impl Method {
     /// Every method, in the order in which they are preferred.
-    pub const ALL: [Method; 4] = [Method::Interventional, Method::PathDependent, Method::Linear, Method::Enumeration];
+    pub const ALL: [Method; 4] = [
+        Method::Interventional,
+        Method::PathDependent,
+        Method::Linear,
+        Method::Enumeration,
+    ];
 
     /// The method's name in requests, answers and recipes.
     pub fn name(self) -> &'static str {
@@ -44,6 +49,10 @@ pub struct ExplainerSettings {
 impl Default for ExplainerSettings {
     /// Method by the model, 24 MiB of tables, enumeration up to 12 features.
     fn default() -> ExplainerSettings {
-        ExplainerSettings { method: None, table_budget: 24 << 20, enumeration_limit: 12 }
+        ExplainerSettings {
+            method: None,
+            table_budget: 24 << 20,
+            enumeration_limit: 12,
+        }
     }
 }

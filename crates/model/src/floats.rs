@@ -35,7 +35,9 @@ impl Bits for f64 {
 /// Writes a list of floats.
 pub(crate) fn write<F: Bits, W: Write>(values: &[F], writer: &mut W) -> Result<()> {
     (values.len() as u32).serialize(writer)?;
-    values.iter().try_for_each(|value| value.bits().serialize(writer))
+    values
+        .iter()
+        .try_for_each(|value| value.bits().serialize(writer))
 }
 
 /// Reads what [`write`] wrote.

@@ -5,7 +5,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::graph::{EvalError, Graph, GraphParts, Op, ValueId};
 use crate::trees::TreeEnsemble;
-use crate::{Batch, Column, Data, ElementType, ExplainerSettings, FeatureKind, Schema, Symbols, Tensor};
+use crate::{
+    Batch, Column, Data, ElementType, ExplainerSettings, FeatureKind, Schema, Symbols, Tensor,
+};
 
 /// Rows that stand for "the feature is absent" in interventional explanations. At least one row, of the model's schema.
 pub type Background = Batch;
@@ -190,18 +192,36 @@ impl Model {
     pub fn new(mut parts: ModelParts) -> Result<Model, ImageError> {
         let fail = |reason: String| Err(ImageError::Inconsistent(reason));
         // The graph is kept once, in its checked form.
-        let graph = Graph::new(std::mem::take(&mut parts.graph)).map_err(|error| ImageError::Inconsistent(error.to_string()))?;
-        if parts.name.is_empty() || !parts.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            return fail(format!("the name `{}` is not made of letters, digits, `.`, `_` and `-`", parts.name));
+        let graph = Graph::new(std::mem::take(&mut parts.graph))
+            .map_err(|error| ImageError::Inconsistent(error.to_string()))?;
+        if parts.name.is_empty()
+            || !parts
+                .name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        {
+            return fail(format!(
+                "the name `{}` is not made of letters, digits, `.`, `_` and `-`",
+                parts.name
+            ));
         }
         if graph.features() != parts.schema.len() {
-            return fail(format!("the graph takes {} features, the schema has {}", graph.features(), parts.schema.len()));
+            return fail(format!(
+                "the graph takes {} features, the schema has {}",
+                graph.features(),
+                parts.schema.len()
+            ));
         }
         for input in &graph.parts().inputs {
             let text = input.element_type == ElementType::Symbol;
-            for feature in &parts.schema.features()[input.first_feature as usize..][..input.features as usize] {
+            for feature in
+                &parts.schema.features()[input.first_feature as usize..][..input.features as usize]
+            {
                 if matches!(feature.kind, FeatureKind::Category(_)) != text {
-                    return fail(format!("the input `{}` does not take the feature `{}`", input.name, feature.name));
+                    return fail(format!(
+                        "the input `{}` does not take the feature `{}`",
+                        input.name, feature.name
+                    ));
                 }
             }
         }
@@ -215,23 +235,53 @@ impl Model {
                     return fail(format!("value {} with {} targets", value.0, targets.len()));
                 }
             }
-            Head::Classification { label, scores, labels, .. } => {
+            Head::Classification {
+                label,
+                scores,
+                labels,
+                ..
+            } => {
                 if !exists(*label) || !exists(*scores) || labels.is_empty() {
-                    return fail(format!("values {} and {} with {} labels", label.0, scores.0, labels.len()));
+                    return fail(format!(
+                        "values {} and {} with {} labels",
+                        label.0,
+                        scores.0,
+                        labels.len()
+                    ));
                 }
                 if parts.positive as usize >= labels.len().max(2) {
-                    return fail(format!("positive class {} of {}", parts.positive, labels.len()));
+                    return fail(format!(
+                        "positive class {} of {}",
+                        parts.positive,
+                        labels.len()
+                    ));
                 }
             }
         }
-        if let Core::Additive { node, column_feature, .. } = &parts.core {
+        if let Core::Additive {
+            node,
+            column_feature,
+            ..
+        } = &parts.core
+        {
             let columns = match graph.parts().nodes.get(*node as usize).map(|node| &node.op) {
                 Some(Op::Trees(trees)) => trees.columns(),
                 Some(Op::Linear(linear)) => linear.columns(),
-                _ => return fail(format!("the core names node {node}, which is no additive estimator")),
+                _ => {
+                    return fail(format!(
+                        "the core names node {node}, which is no additive estimator"
+                    ));
+                }
             };
-            if column_feature.len() != columns || column_feature.iter().any(|&f| f as usize >= parts.schema.len()) {
-                return fail(format!("{} columns of the core map to features", column_feature.len()));
+            if column_feature.len() != columns
+                || column_feature
+                    .iter()
+                    .any(|&f| f as usize >= parts.schema.len())
+            {
+                return fail(format!(
+                    "{} columns of the core map to features",
+                    column_feature.len()
+                ));
             }
         }
         if let Some(background) = &parts.background {
@@ -251,7 +301,10 @@ impl Model {
     /// own length.
     pub fn from_image(image: &[u8]) -> Result<Model, ImageError> {
         let Some(body) = image.strip_prefix(MAGIC.as_slice()) else {
-            return Err(ImageError::Magic { expected: VERSION, found: image.iter().take(8).copied().collect() });
+            return Err(ImageError::Magic {
+                expected: VERSION,
+                found: image.iter().take(8).copied().collect(),
+            });
         };
         let mut body = ImageReader(body);
         let (graph, parts) = <(GraphParts, ModelParts)>::deserialize_reader(&mut body)
@@ -266,7 +319,8 @@ impl Model {
     /// The canonical bytes of the model: equal models give equal bytes.
     pub fn to_image(&self) -> Vec<u8> {
         let mut image = ImageWriter(MAGIC.to_vec());
-        borsh::to_writer(&mut image, &(self.graph.parts(), &self.parts)).expect("writing to memory cannot fail and no part holds what borsh refuses");
+        borsh::to_writer(&mut image, &(self.graph.parts(), &self.parts))
+            .expect("writing to memory cannot fail and no part holds what borsh refuses");
         image.0
     }
 
@@ -278,7 +332,10 @@ impl Model {
 
     /// Takes the model apart, graph included, to make another of it.
     pub fn into_parts(self) -> ModelParts {
-        ModelParts { graph: self.graph.into_parts(), ..self.parts }
+        ModelParts {
+            graph: self.graph.into_parts(),
+            ..self.parts
+        }
     }
 
     /// What a row looks like.
@@ -336,8 +393,15 @@ impl Model {
         let encoded = numbers(self.graph.run(batch, &[operand])?.remove(0));
         let columns = self.core_columns();
         if Some(encoded.len()) != batch.rows().checked_mul(columns) {
-            let reason = format!("{} numbers for {} rows, expected {columns} for each", encoded.len(), batch.rows());
-            return Err(EvalError { node: node.name.clone(), reason });
+            let reason = format!(
+                "{} numbers for {} rows, expected {columns} for each",
+                encoded.len(),
+                batch.rows()
+            );
+            return Err(EvalError {
+                node: node.name.clone(),
+                reason,
+            });
         }
         Ok(encoded)
     }
@@ -374,7 +438,11 @@ impl Model {
             Head::Regression { targets, .. } => (targets.len(), Vec::new()),
             Head::Classification { labels, .. } => {
                 // A binary classifier may only score its positive class.
-                let outputs = if rows > 0 && values.len() == rows { 1 } else { labels.len() };
+                let outputs = if rows > 0 && values.len() == rows {
+                    1
+                } else {
+                    labels.len()
+                };
                 (outputs, self.label_indices(next())?)
             }
         };
@@ -388,14 +456,24 @@ impl Model {
                 return Ok(());
             }
             let reason = format!("{found} {what} for {rows} rows, expected {per_row} for each");
-            Err(EvalError { node: "answer".to_owned(), reason })
+            Err(EvalError {
+                node: "answer".to_owned(),
+                reason,
+            })
         };
         complete("numbers", values.len(), outputs)?;
         complete("margins", margins.len(), margin_outputs)?;
         if matches!(self.parts.head, Head::Classification { .. }) {
             complete("labels", labels.len(), 1)?;
         }
-        Ok(Predictions { rows, outputs, values, margin_outputs, margins, labels })
+        Ok(Predictions {
+            rows,
+            outputs,
+            values,
+            margin_outputs,
+            margins,
+            labels,
+        })
     }
 
     fn label_indices(&self, tensor: Tensor) -> Result<Vec<u32>, EvalError> {
@@ -404,7 +482,12 @@ impl Model {
             reason: format!("the model answered the label {label}, which is not among its classes"),
         };
         let labels = self.labels();
-        let position = |wanted: &Label| labels.iter().position(|label| label == wanted).map(|index| index as u32);
+        let position = |wanted: &Label| {
+            labels
+                .iter()
+                .position(|label| label == wanted)
+                .map(|index| index as u32)
+        };
         match tensor.into_parts().1 {
             Data::Symbol(symbols) => symbols
                 .into_iter()
@@ -413,12 +496,18 @@ impl Model {
                     position(&Label::Text(text.to_owned())).ok_or_else(|| unknown(text.to_owned()))
                 })
                 .collect(),
-            Data::I64(values) => {
-                values.into_iter().map(|value| position(&Label::Integer(value)).ok_or_else(|| unknown(value.to_string()))).collect()
-            }
+            Data::I64(values) => values
+                .into_iter()
+                .map(|value| {
+                    position(&Label::Integer(value)).ok_or_else(|| unknown(value.to_string()))
+                })
+                .collect(),
             other => numbers_of(other)
                 .into_iter()
-                .map(|value| position(&Label::Integer(value as i64)).ok_or_else(|| unknown(value.to_string())))
+                .map(|value| {
+                    position(&Label::Integer(value as i64))
+                        .ok_or_else(|| unknown(value.to_string()))
+                })
                 .collect(),
         }
     }
@@ -431,7 +520,10 @@ impl Model {
             .iter()
             .map(|feature| match &feature.kind {
                 FeatureKind::Category(categories) => {
-                    let text = feature.typical_category.as_ref().or(categories.values.first());
+                    let text = feature
+                        .typical_category
+                        .as_ref()
+                        .or(categories.values.first());
                     Column::Symbols(vec![self.symbols().symbol(text.map_or("", String::as_str))])
                 }
                 _ => Column::Numbers(vec![feature.typical.unwrap_or(0.0)]),

@@ -126,19 +126,29 @@ impl Schema {
         if let Some(index) = features.iter().position(|f| f.name.is_empty()) {
             return Err(SchemaError::Unnamed { index });
         }
-        let by_name = sorted_positions(features.len(), &|a, b| features[a].name.cmp(&features[b].name));
-        let by_name: Vec<u32> = by_name.into_iter().map(|position| position as u32).collect();
+        let by_name = sorted_positions(features.len(), &|a, b| {
+            features[a].name.cmp(&features[b].name)
+        });
+        let by_name: Vec<u32> = by_name
+            .into_iter()
+            .map(|position| position as u32)
+            .collect();
         for pair in by_name.windows(2) {
             let (a, b) = (&features[pair[0] as usize], &features[pair[1] as usize]);
             if a.name == b.name {
-                return Err(SchemaError::Repeated { name: a.name.clone() });
+                return Err(SchemaError::Repeated {
+                    name: a.name.clone(),
+                });
             }
         }
         for feature in &features {
             if let FeatureKind::Category(categories) = &feature.kind {
                 let values = &categories.values;
                 let order = sorted_positions(values.len(), &|a, b| values[a].cmp(&values[b]));
-                if let Some(pair) = order.windows(2).find(|pair| values[pair[0]] == values[pair[1]]) {
+                if let Some(pair) = order
+                    .windows(2)
+                    .find(|pair| values[pair[0]] == values[pair[1]])
+                {
                     return Err(SchemaError::RepeatedCategory {
                         feature: feature.name.clone(),
                         category: values[pair[0]].clone(),
@@ -172,7 +182,8 @@ impl Schema {
 impl BorshDeserialize for Schema {
     fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
         let features = Vec::<Feature>::deserialize_reader(reader)?;
-        Schema::new(features)
-            .map_err(|error| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string()))
+        Schema::new(features).map_err(|error| {
+            borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string())
+        })
     }
 }

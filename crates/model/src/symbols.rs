@@ -3,7 +3,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A text known to the model, or [`Symbol::UNKNOWN`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
 pub struct Symbol(pub(crate) u32);
 
 impl Symbol {
@@ -32,7 +34,10 @@ impl Symbols {
 
     /// The symbol of `text`; [`Symbol::UNKNOWN`] when the model does not mention it. O(log n).
     pub fn symbol(&self, text: &str) -> Symbol {
-        match self.texts.binary_search_by(|known| known.as_str().cmp(text)) {
+        match self
+            .texts
+            .binary_search_by(|known| known.as_str().cmp(text))
+        {
             Ok(index) => Symbol(index as u32),
             Err(_) => Symbol::UNKNOWN,
         }

@@ -75,8 +75,13 @@ impl Tensor {
     /// those of 0 must stay below 2^28, so that no operator is made to allocate for a tensor that holds nothing.
     pub fn new(shape: Vec<usize>, data: Data) -> Option<Tensor> {
         let extents = shape.iter().filter(|&&extent| extent > 0);
-        extents.copied().try_fold(1usize, usize::checked_mul).filter(|&product| product < 1 << 28)?;
-        let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
+        extents
+            .copied()
+            .try_fold(1usize, usize::checked_mul)
+            .filter(|&product| product < 1 << 28)?;
+        let elements = shape
+            .iter()
+            .try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
         (elements == data.len()).then_some(Tensor { shape, data })
     }
 
@@ -114,7 +119,8 @@ impl BorshDeserialize for Tensor {
             kind => return Err(invalid(format!("{kind} is no tensor element type"))),
         };
         let length = data.len();
-        Tensor::new(shape.clone(), data).ok_or_else(|| invalid(format!("a tensor of shape {shape:?} has {length} elements")))
+        Tensor::new(shape.clone(), data)
+            .ok_or_else(|| invalid(format!("a tensor of shape {shape:?} has {length} elements")))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The evaluation kernels against a plain walk over the splits, on random ensembles.
 
-use hyaline_model::trees::{Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight};
+use hyaline_model::trees::{
+    Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight,
+};
 
 /// SplitMix64 (Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195).
 struct Random(u64);
@@ -32,17 +34,28 @@ const COLUMNS: usize = 5;
 
 fn grow(random: &mut Random, parts: &mut EnsembleParts, depth: usize) -> u32 {
     let index = parts.nodes.len() as u32;
-    parts.nodes.push(Node::Leaf(Leaf { first: parts.weights.len() as u32, count: 0 }));
+    parts.nodes.push(Node::Leaf(Leaf {
+        first: parts.weights.len() as u32,
+        count: 0,
+    }));
     if depth == 0 || random.below(5) == 0 {
         let outputs = parts.outputs as usize;
         let first = parts.weights.len() as u32;
-        let count = if outputs == 1 { 1 } else { random.below(outputs + 1) };
+        let count = if outputs == 1 {
+            1
+        } else {
+            random.below(outputs + 1)
+        };
         for _ in 0..count {
-            parts
-                .weights
-                .push(Weight { output: random.below(outputs) as u32, value: random.below(1000) as f64 / 7.0 - 60.0 });
+            parts.weights.push(Weight {
+                output: random.below(outputs) as u32,
+                value: random.below(1000) as f64 / 7.0 - 60.0,
+            });
         }
-        parts.nodes[index as usize] = Node::Leaf(Leaf { first, count: count as u32 });
+        parts.nodes[index as usize] = Node::Leaf(Leaf {
+            first,
+            count: count as u32,
+        });
         return index;
     }
     let threshold = random.value();
@@ -68,14 +81,24 @@ fn grow(random: &mut Random, parts: &mut EnsembleParts, depth: usize) -> u32 {
     index
 }
 
-fn ensemble(random: &mut Random, trees: usize, outputs: usize, aggregate: Aggregate) -> TreeEnsemble {
+fn ensemble(
+    random: &mut Random,
+    trees: usize,
+    outputs: usize,
+    aggregate: Aggregate,
+) -> TreeEnsemble {
     let mut parts = EnsembleParts {
         columns: COLUMNS as u32,
         outputs: outputs as u32,
         roots: Vec::new(),
         nodes: Vec::new(),
         weights: Vec::new(),
-        sets: vec![vec![], vec![0.0, 2.0], vec![-3.0, -0.5, 1.0, 4.5], vec![1.5]],
+        sets: vec![
+            vec![],
+            vec![0.0, 2.0],
+            vec![-3.0, -0.5, 1.0, 4.5],
+            vec![1.5],
+        ],
         covers: None,
         base: (0..outputs).map(|output| output as f64 / 3.0).collect(),
         aggregate,
@@ -92,7 +115,11 @@ fn leaf_of(ensemble: &TreeEnsemble, root: u32, row: &[f64]) -> usize {
     let parts = ensemble.parts();
     let mut at = root as usize;
     while let Node::Split(split) = &parts.nodes[at] {
-        at = if split.holds(row[split.column as usize], &parts.sets) { split.yes } else { split.no } as usize;
+        at = if split.holds(row[split.column as usize], &parts.sets) {
+            split.yes
+        } else {
+            split.no
+        } as usize;
     }
     at
 }
@@ -101,7 +128,9 @@ fn plain_walk(ensemble: &TreeEnsemble, row: &[f64]) -> Vec<f64> {
     let parts = ensemble.parts();
     let mut spoken = vec![Vec::new(); ensemble.outputs()];
     for &root in &parts.roots {
-        let Node::Leaf(leaf) = parts.nodes[leaf_of(ensemble, root, row)] else { unreachable!("walks end in leaves") };
+        let Node::Leaf(leaf) = parts.nodes[leaf_of(ensemble, root, row)] else {
+            unreachable!("walks end in leaves")
+        };
         for weight in &parts.weights[leaf.first as usize..(leaf.first + leaf.count) as usize] {
             spoken[weight.output as usize].push(weight.value);
         }
@@ -112,21 +141,34 @@ fn plain_walk(ensemble: &TreeEnsemble, row: &[f64]) -> Vec<f64> {
         Aggregate::Minimum => spoken.iter().copied().reduce(f64::min).unwrap_or(0.0),
         Aggregate::Maximum => spoken.iter().copied().reduce(f64::max).unwrap_or(0.0),
     };
-    spoken.iter().map(margin).zip(&parts.base).map(|(margin, base)| margin + base).collect()
+    spoken
+        .iter()
+        .map(margin)
+        .zip(&parts.base)
+        .map(|(margin, base)| margin + base)
+        .collect()
 }
 
 #[test]
 fn prop_kernels_answer_as_a_plain_walk_whatever_the_batch() {
     let mut random = Random(1);
     for round in 0..60 {
-        let aggregate = [Aggregate::Sum, Aggregate::Average, Aggregate::Minimum, Aggregate::Maximum][round % 4];
+        let aggregate = [
+            Aggregate::Sum,
+            Aggregate::Average,
+            Aggregate::Minimum,
+            Aggregate::Maximum,
+        ][round % 4];
         let (trees, outputs) = (1 + random.below(20), 1 + random.below(3));
         let ensemble = ensemble(&mut random, trees, outputs, aggregate);
         let rows = 1 + random.below(150);
         let encoded: Vec<f64> = (0..rows * COLUMNS).map(|_| random.value()).collect();
         let mut margins = vec![f64::NAN; rows * outputs];
         ensemble.evaluate(&encoded, &mut margins);
-        for (row, margins) in encoded.chunks_exact(COLUMNS).zip(margins.chunks_exact(outputs)) {
+        for (row, margins) in encoded
+            .chunks_exact(COLUMNS)
+            .zip(margins.chunks_exact(outputs))
+        {
             let mut alone = vec![f64::NAN; outputs];
             ensemble.evaluate(row, &mut alone);
             assert_eq!(alone, margins);
@@ -141,17 +183,28 @@ fn covers_count_the_rows_that_reach_each_node() {
     let ensemble = ensemble(&mut random, 7, 1, Aggregate::Sum);
     let encoded: Vec<f64> = (0..200 * COLUMNS).map(|_| random.value()).collect();
     let counted = ensemble.with_covers_from(&encoded);
-    let covers = counted.parts().covers.as_ref().expect("covers were counted");
+    let covers = counted
+        .parts()
+        .covers
+        .as_ref()
+        .expect("covers were counted");
     for &root in &counted.parts().roots {
         assert_eq!(covers[root as usize], 200.0);
     }
     for (index, node) in counted.parts().nodes.iter().enumerate() {
         match node {
-            Node::Split(split) => assert_eq!(covers[index], covers[split.yes as usize] + covers[split.no as usize]),
+            Node::Split(split) => assert_eq!(
+                covers[index],
+                covers[split.yes as usize] + covers[split.no as usize]
+            ),
             Node::Leaf(_) => {
-                let reached = encoded
-                    .chunks_exact(COLUMNS)
-                    .filter(|row| counted.parts().roots.iter().any(|&root| leaf_of(&counted, root, row) == index));
+                let reached = encoded.chunks_exact(COLUMNS).filter(|row| {
+                    counted
+                        .parts()
+                        .roots
+                        .iter()
+                        .any(|&root| leaf_of(&counted, root, row) == index)
+                });
                 assert_eq!(covers[index], reached.count() as f64);
             }
         }

@@ -1,6 +1,8 @@
 //! A loaded function: the model, its explainer, and every document about it that does not change.
 
-use hyaline_explain::{ExplainError, Explainer, Explanations, Request as ExplainRequest};
+use hyaline_explain::{
+    ExplainError, Explainer, Explanations, Interactions, Request as ExplainRequest,
+};
 use hyaline_model::{ImageError, Model, Predictions};
 
 use crate::card::Card;
@@ -138,6 +140,28 @@ impl Function {
             .map_err(|error| Refusal::bad_request(error.to_string()))
     }
 
+    /// The interaction values behind `explanations` of the same rows.
+    ///
+    /// # Errors
+    /// When the method of the explanations has none, or the answer would be too long.
+    pub fn interactions(
+        &self,
+        rows: &Rows,
+        explanations: &Explanations,
+    ) -> Result<Interactions, Refusal> {
+        let width = explanations.features * explanations.features * explanations.outputs;
+        if explanations.rows.saturating_mul(width) > ATTRIBUTION_LIMIT {
+            return Err(Refusal::too_much(format!(
+                "interactions of {} rows; this function answers those of at most {} in one request",
+                explanations.rows,
+                ATTRIBUTION_LIMIT / width.max(1)
+            )));
+        }
+        self.explainer
+            .interactions(&self.model, rows.batch(), explanations)
+            .map_err(refusal)
+    }
+
     /// Explains every row.
     ///
     /// # Errors
@@ -154,9 +178,13 @@ impl Function {
         }
         self.explainer
             .explain(&self.model, rows.batch(), request)
-            .map_err(|error| match error {
-                ExplainError::Unsupported(text) => Refusal::unsupported(text),
-                other => Refusal::bad_request(other.to_string()),
-            })
+            .map_err(refusal)
+    }
+}
+
+fn refusal(error: ExplainError) -> Refusal {
+    match error {
+        ExplainError::Unsupported(text) => Refusal::unsupported(text),
+        other => Refusal::bad_request(other.to_string()),
     }
 }

@@ -3,7 +3,7 @@
 use crate::json::{JsonWriter, parse, utf8};
 use crate::media::{Format, format};
 use crate::options::{Options, refuse_query};
-use crate::render::{write_explanations, write_predictions};
+use crate::render::{write_explanations, write_interactions, write_predictions};
 use crate::rows::{self, Rows};
 use crate::{Body, Function, Refusal, Request, Response};
 
@@ -40,11 +40,18 @@ pub(crate) fn explain<'f>(
     let options = Options::from_query(query)?;
     let rows = read_rows(function, request)?;
     let explanations = function.explain(&rows, options.request)?;
+    let interactions = options
+        .interactions
+        .then(|| function.interactions(&rows, &explanations));
+    let interactions = interactions.transpose()?;
     let predictions = function.predict(&rows)?;
     let mut json = JsonWriter::new();
     json.begin_object();
     write_predictions(&mut json, function.model(), &predictions);
     write_explanations(&mut json, function, &rows, &explanations, options.top);
+    if let Some(interactions) = &interactions {
+        write_interactions(&mut json, function.model(), &explanations, interactions);
+    }
     json.end_object();
     Ok(Response::json(200, Body::Owned(json.finish())))
 }

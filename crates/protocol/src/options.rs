@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) request: Request,
     /// Show this many attributions, the largest first, and the sum of the others.
     pub(crate) top: Option<usize>,
+    /// Whether to add Shapley interaction values.
+    pub(crate) interactions: bool,
 }
 
 const METHODS: [(&str, Option<Method>); 5] = [
@@ -44,7 +46,7 @@ pub(crate) fn space_name(space: OutputSpace) -> &'static str {
 }
 
 impl Options {
-    /// Reads the query of an explanation: `method`, `space`, `top`, `seed`.
+    /// Reads the query of an explanation: `method`, `space`, `top`, `interactions`, `seed`.
     ///
     /// # Errors
     /// For an unknown parameter or value, with what is known.
@@ -84,6 +86,20 @@ impl Options {
         Ok(options)
     }
 
+    /// Refuses interactions where the protocol has no place for them.
+    ///
+    /// # Errors
+    /// When they are asked for.
+    pub(crate) fn without_interactions(self) -> Result<Options, Refusal> {
+        if self.interactions {
+            return Err(Refusal::unsupported(
+                "this protocol has no place for interaction values; ask /explain?interactions=true"
+                    .to_owned(),
+            ));
+        }
+        Ok(self)
+    }
+
     fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
         match name {
             "method" => {
@@ -109,6 +125,13 @@ impl Options {
                 self.top =
                     Some(top.ok_or_else(|| not_a_count(name, value, "a whole number from 1"))?);
             }
+            "interactions" => {
+                self.interactions = match value {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(unknown_value(name, value, ["true", "false"].into_iter())),
+                };
+            }
             // Exact methods draw no random numbers; a seed is checked and changes nothing.
             "seed" => {
                 value
@@ -117,7 +140,7 @@ impl Options {
             }
             _ => {
                 return Err(Refusal::bad_request(format!(
-                    "unknown parameter `{name}`; an explanation takes `method`, `space`, `top`, `seed`"
+                    "unknown parameter `{name}`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`"
                 )));
             }
         }

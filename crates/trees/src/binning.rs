@@ -85,7 +85,9 @@ impl Binning {
         let mut alone = Keyed::new();
         for (index, split) in splits(nodes) {
             match cut(&split) {
-                Some(cut) => cuts.insert((split.column, 0, ascending_bits(cut), false, false), index),
+                Some(cut) => {
+                    cuts.insert((split.column, 0, ascending_bits(cut), false, false), index)
+                }
                 None => alone.insert(lone_key(&split), index),
             };
         }
@@ -108,9 +110,15 @@ impl Binning {
                     Some(_) => {
                         let rank = binning.rank_of_cut(split);
                         let bin = ranked[&rank_key(split, rank)];
-                        Condition { bin, cut: (rank % CUTS_PER_BIN) as i16 }
+                        Condition {
+                            bin,
+                            cut: (rank % CUTS_PER_BIN) as i16,
+                        }
                     }
-                    None => Condition { bin: alone[&lone_key(split)], cut: 0 },
+                    None => Condition {
+                        bin: alone[&lone_key(split)],
+                        cut: 0,
+                    },
                 }),
             })
             .collect();
@@ -124,7 +132,11 @@ impl Binning {
             self.cuts.push(cut);
             match self.rankings.last_mut() {
                 Some(last) if last.column == column => last.cuts.end += 1,
-                _ => self.rankings.push(Ranking { column, cuts: start..start + 1, bins: 0..0 }),
+                _ => self.rankings.push(Ranking {
+                    column,
+                    cuts: start..start + 1,
+                    bins: 0..0,
+                }),
             }
         }
         let mut bin_of = Keyed::new();
@@ -134,8 +146,10 @@ impl Binning {
         for (&(column, _, chunk, missing_goes_yes, zero_is_missing), bin) in &mut bin_of {
             *bin = self.bins as u32;
             self.bins += 1;
-            let at =
-                self.rankings.binary_search_by_key(&column, |ranking| ranking.column).expect("every column was added");
+            let at = self
+                .rankings
+                .binary_search_by_key(&column, |ranking| ranking.column)
+                .expect("every column was added");
             let ranking = &mut self.rankings[at];
             if ranking.bins.is_empty() {
                 ranking.bins = self.rank_bins.len() as u32..self.rank_bins.len() as u32;
@@ -162,7 +176,10 @@ impl Binning {
         let truncates = |&(_, kind, ..): &Key| kind == TRUNCATED;
         for group in keys.chunk_by(|(a, _), (b, _)| a.0 == b.0 && truncates(a) == truncates(b)) {
             let (column, truncate) = (group[0].0.0, truncates(&group[0].0));
-            let splits: Vec<Split> = group.iter().map(|&(_, node)| split_at(nodes, node)).collect();
+            let splits: Vec<Split> = group
+                .iter()
+                .map(|&(_, node)| split_at(nodes, node))
+                .collect();
             let bins = first..first + group.len() as u32;
             first = bins.end;
             let values = known_values(&splits, &self.sets);
@@ -174,14 +191,26 @@ impl Binning {
             left -= size;
             let mut answers = Vec::with_capacity(size);
             // A truncated 0 that is not itself zero is found under its category, say 0.5.
-            let known = values.iter().map(|&value| if truncate && value == 0.0 { 0.5 } else { value });
-            for x in known.map(Some).chain([None, Some(f64::NAN), Some(0.0), Some(f64::MIN_POSITIVE)]) {
+            let known = values
+                .iter()
+                .map(|&value| if truncate && value == 0.0 { 0.5 } else { value });
+            for x in
+                known
+                    .map(Some)
+                    .chain([None, Some(f64::NAN), Some(0.0), Some(f64::MIN_POSITIVE)])
+            {
                 answers.extend(splits.iter().map(|split| match x {
                     Some(x) => i16::from(!split.holds(x, &self.sets)),
                     None => 1,
                 }));
             }
-            self.categories.push(CategoryColumn { column, truncate, values, bins, answers });
+            self.categories.push(CategoryColumn {
+                column,
+                truncate,
+                values,
+                bins,
+                answers,
+            });
         }
         alone
     }
@@ -239,7 +268,12 @@ impl CategoryColumn {
         } else if x == 0.0 {
             others + 2
         } else if x.abs() > Split::ZERO {
-            find(if self.truncate { libm::trunc(x) + 0.0 } else { x }).unwrap_or(others)
+            find(if self.truncate {
+                libm::trunc(x) + 0.0
+            } else {
+                x
+            })
+            .unwrap_or(others)
         } else if self.truncate {
             others + 3
         } else {
@@ -268,7 +302,11 @@ fn split_at(nodes: &[Node], index: u32) -> Split {
 /// A number that ascends with `x`, in the order of [`f64::total_cmp`].
 fn ascending_bits(x: f64) -> u64 {
     let bits = x.to_bits();
-    if x.is_sign_negative() { !bits } else { bits | 1 << 63 }
+    if x.is_sign_negative() {
+        !bits
+    } else {
+        bits | 1 << 63
+    }
 }
 
 /// The number `c` for which an ordered split asks `x ≤ c`; `None` for other tests, and for the one that never holds.
@@ -282,7 +320,13 @@ fn cut(split: &Split) -> Option<f64> {
 }
 
 fn rank_key(split: &Split, rank: usize) -> Key {
-    (split.column, 0, (rank / CUTS_PER_BIN) as u64, split.missing_goes_yes, split.zero_is_missing)
+    (
+        split.column,
+        0,
+        (rank / CUTS_PER_BIN) as u64,
+        split.missing_goes_yes,
+        split.zero_is_missing,
+    )
 }
 
 fn lone_key(split: &Split) -> Key {
@@ -293,7 +337,13 @@ fn lone_key(split: &Split) -> Key {
         Test::Member(set) => (3, u64::from(set)),
         Test::TruncatedMember(set) => (TRUNCATED, u64::from(set)),
     };
-    (split.column, kind, number, split.missing_goes_yes, split.zero_is_missing)
+    (
+        split.column,
+        kind,
+        number,
+        split.missing_goes_yes,
+        split.zero_is_missing,
+    )
 }
 
 fn known_values(splits: &[Split], sets: &[Vec<f64>]) -> Vec<f64> {
@@ -349,8 +399,17 @@ mod tests {
     fn check(tests: &[Test], sets: &[Vec<f64>]) {
         let mut nodes = Vec::new();
         for &test in tests {
-            for (missing_goes_yes, zero_is_missing) in [(false, false), (false, true), (true, false), (true, true)] {
-                nodes.push(Node::Split(Split { column: 1, test, missing_goes_yes, zero_is_missing, yes: 0, no: 0 }));
+            for (missing_goes_yes, zero_is_missing) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                nodes.push(Node::Split(Split {
+                    column: 1,
+                    test,
+                    missing_goes_yes,
+                    zero_is_missing,
+                    yes: 0,
+                    no: 0,
+                }));
             }
         }
         let (binning, conditions) = Binning::new(&nodes, sets);
@@ -371,8 +430,16 @@ mod tests {
         for &x in EDGES.iter().filter(|x| !x.is_nan()) {
             tests.extend([Test::AtMost(x), Test::Below(x), Test::Equal(x)]);
         }
-        let sets = [vec![], vec![0.0], vec![-1.0, 0.0, 2.0], vec![1.0, 3.0], vec![0.5, 1.5]];
-        tests.extend((0..sets.len() as u32).flat_map(|set| [Test::Member(set), Test::TruncatedMember(set)]));
+        let sets = [
+            vec![],
+            vec![0.0],
+            vec![-1.0, 0.0, 2.0],
+            vec![1.0, 3.0],
+            vec![0.5, 1.5],
+        ];
+        tests.extend(
+            (0..sets.len() as u32).flat_map(|set| [Test::Member(set), Test::TruncatedMember(set)]),
+        );
         check(&tests, &sets);
         for test in tests {
             check(&[test], &sets);
@@ -381,25 +448,53 @@ mod tests {
 
     #[test]
     fn splits_beyond_the_answer_table_are_asked_one_by_one() {
-        let values: Vec<f64> = (0..CATEGORY_TABLE_LIMIT).map(|value| value as f64 - 2.0).collect();
-        check(&[Test::Member(0), Test::TruncatedMember(0), Test::Equal(1.5)], &[values]);
+        let values: Vec<f64> = (0..CATEGORY_TABLE_LIMIT)
+            .map(|value| value as f64 - 2.0)
+            .collect();
+        check(
+            &[Test::Member(0), Test::TruncatedMember(0), Test::Equal(1.5)],
+            &[values],
+        );
     }
 
     #[test]
     fn a_column_may_have_more_cuts_than_a_bin_holds() {
         let node = |cut: usize| {
             let test = Test::AtMost(cut as f64);
-            Node::Split(Split { column: 0, test, missing_goes_yes: false, zero_is_missing: false, yes: 0, no: 0 })
+            Node::Split(Split {
+                column: 0,
+                test,
+                missing_goes_yes: false,
+                zero_is_missing: false,
+                yes: 0,
+                no: 0,
+            })
         };
         let nodes: Vec<Node> = (0..70_000).map(node).collect();
         let (binning, conditions) = Binning::new(&nodes, &[]);
         assert_eq!(binning.bins(), 3);
         let mut bins = vec![0; 3];
-        for x in [-1.0, 0.5, 32_766.0, 32_766.5, 32_767.0, 32_768.5, 65_534.0, 65_535.5, 69_999.0, 70_000.0, f64::NAN] {
+        for x in [
+            -1.0,
+            0.5,
+            32_766.0,
+            32_766.5,
+            32_767.0,
+            32_768.5,
+            65_534.0,
+            65_535.5,
+            69_999.0,
+            70_000.0,
+            f64::NAN,
+        ] {
             binning.translate(&[x], &mut bins, 1, 0);
             for (cut, condition) in conditions.iter().enumerate() {
                 let condition = condition.expect("all nodes are splits");
-                assert_eq!(bins[condition.bin as usize] <= condition.cut, x <= cut as f64, "{x} at {cut}");
+                assert_eq!(
+                    bins[condition.bin as usize] <= condition.cut,
+                    x <= cut as f64,
+                    "{x} at {cut}"
+                );
             }
         }
     }

@@ -32,14 +32,25 @@ pub(crate) struct CompiledTrees {
 }
 
 impl CompiledTrees {
-    pub(crate) fn new(parts: &EnsembleParts, binning: &Binning, conditions: &[Option<Condition>]) -> CompiledTrees {
-        let steps =
-            parts.nodes.iter().zip(conditions).enumerate().map(|(index, (node, condition))| match (node, condition) {
-                (Node::Split(split), Some(condition)) => {
-                    Step { bin: condition.bin, cut: i32::from(condition.cut), next: [split.yes, split.no] }
-                }
-                _ => Step { bin: 0, cut: 0, next: [index as u32; 2] },
-            });
+    pub(crate) fn new(
+        parts: &EnsembleParts,
+        binning: &Binning,
+        conditions: &[Option<Condition>],
+    ) -> CompiledTrees {
+        let steps = parts.nodes.iter().zip(conditions).enumerate().map(
+            |(index, (node, condition))| match (node, condition) {
+                (Node::Split(split), Some(condition)) => Step {
+                    bin: condition.bin,
+                    cut: i32::from(condition.cut),
+                    next: [split.yes, split.no],
+                },
+                _ => Step {
+                    bin: 0,
+                    cut: 0,
+                    next: [index as u32; 2],
+                },
+            },
+        );
         let mut height = vec![0u32; parts.nodes.len()];
         for (index, node) in parts.nodes.iter().enumerate().rev() {
             if let Node::Split(split) = node {
@@ -47,13 +58,20 @@ impl CompiledTrees {
             }
         }
         let lone = parts.nodes.iter().map(|node| match node {
-            Node::Split(_) => Some(Weight { output: 0, value: 0.0 }),
+            Node::Split(_) => Some(Weight {
+                output: 0,
+                value: 0.0,
+            }),
             Node::Leaf(leaf) if leaf.count == 1 => Some(parts.weights[leaf.first as usize]),
             Node::Leaf(_) => None,
         });
         CompiledTrees {
             steps: steps.collect(),
-            depths: parts.roots.iter().map(|&root| height[root as usize]).collect(),
+            depths: parts
+                .roots
+                .iter()
+                .map(|&root| height[root as usize])
+                .collect(),
             roots: parts.roots.clone(),
             columns: parts.columns as usize,
             outputs: parts.outputs as usize,
@@ -63,7 +81,13 @@ impl CompiledTrees {
     }
 
     /// Margins `[rows, outputs]` of encoded rows `[rows, columns]`; the same bits however rows are batched.
-    pub(crate) fn evaluate(&self, parts: &EnsembleParts, binning: &Binning, encoded: &[f64], margins: &mut [f64]) {
+    pub(crate) fn evaluate(
+        &self,
+        parts: &EnsembleParts,
+        binning: &Binning,
+        encoded: &[f64],
+        margins: &mut [f64],
+    ) {
         let start = match parts.aggregate {
             Aggregate::Sum | Aggregate::Average => 0.0,
             Aggregate::Minimum => f64::INFINITY,
@@ -72,15 +96,26 @@ impl CompiledTrees {
         margins.fill(start);
         let rows = margins.len() / self.outputs.max(1);
         let mut bins = vec![0i16; self.bins * rows.clamp(1, ROWS)];
-        for (first, margins) in (0..rows).step_by(ROWS).zip(margins.chunks_mut(ROWS * self.outputs.max(1))) {
+        for (first, margins) in (0..rows)
+            .step_by(ROWS)
+            .zip(margins.chunks_mut(ROWS * self.outputs.max(1)))
+        {
             let block = margins.len() / self.outputs;
             for (row, bins) in (first..first + block).zip(bins.chunks_exact_mut(self.bins)) {
-                binning.translate(&encoded[row * self.columns..(row + 1) * self.columns], bins, 1, 0);
+                binning.translate(
+                    &encoded[row * self.columns..(row + 1) * self.columns],
+                    bins,
+                    1,
+                    0,
+                );
             }
             if block >= LANES {
                 self.walk_rows(parts, &bins, margins);
             } else {
-                for (bins, margins) in bins.chunks_exact(self.bins).zip(margins.chunks_exact_mut(self.outputs)) {
+                for (bins, margins) in bins
+                    .chunks_exact(self.bins)
+                    .zip(margins.chunks_exact_mut(self.outputs))
+                {
                     self.walk_trees(parts, bins, margins);
                 }
             }
@@ -131,7 +166,11 @@ impl CompiledTrees {
                     }
                 }
                 for (row, &leaf) in (first..first + lanes).zip(&at[first - lowest..]) {
-                    self.add_leaf(parts, leaf, &mut margins[row * self.outputs..(row + 1) * self.outputs]);
+                    self.add_leaf(
+                        parts,
+                        leaf,
+                        &mut margins[row * self.outputs..(row + 1) * self.outputs],
+                    );
                 }
             }
         }

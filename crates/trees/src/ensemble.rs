@@ -134,7 +134,9 @@ impl TreeEnsemble {
         let mut stack = Vec::new();
         for (tree, &root) in parts.roots.iter().enumerate() {
             if root as usize >= nodes || reached[root as usize] {
-                return Err(EnsembleError(format!("root {root} of tree {tree} is no free node of {nodes}")));
+                return Err(EnsembleError(format!(
+                    "root {root} of tree {tree} is no free node of {nodes}"
+                )));
             }
             reached[root as usize] = true;
             stack.push(root as usize);
@@ -170,7 +172,14 @@ impl TreeEnsemble {
         check_numbers(&parts)?;
         let (binning, conditions) = Binning::new(&parts.nodes, &parts.sets);
         let compiled = CompiledTrees::new(&parts, &binning, &conditions);
-        Ok(TreeEnsemble { checked: Arc::new(Checked { parts, binning, conditions, compiled }) })
+        Ok(TreeEnsemble {
+            checked: Arc::new(Checked {
+                parts,
+                binning,
+                conditions,
+                compiled,
+            }),
+        })
     }
 
     /// The same ensemble with the covers of the encoded rows `[rows, columns]`: how many of them reach each node.
@@ -180,7 +189,11 @@ impl TreeEnsemble {
     pub fn with_covers_from(&self, encoded: &[f64]) -> TreeEnsemble {
         let parts = self.parts();
         let rows = encoded.len() / self.columns().max(1);
-        assert_eq!(rows * self.columns(), encoded.len(), "a whole number of rows");
+        assert_eq!(
+            rows * self.columns(),
+            encoded.len(),
+            "a whole number of rows"
+        );
         let mut bins = vec![0; self.binning().bins()];
         let mut covers = vec![0.0; parts.nodes.len()];
         for row in encoded.chunks_exact(self.columns().max(1)) {
@@ -188,14 +201,20 @@ impl TreeEnsemble {
             for &root in &parts.roots {
                 let mut at = root as usize;
                 covers[at] += 1.0;
-                while let (Node::Split(split), Some(condition)) = (&parts.nodes[at], self.condition(at)) {
+                while let (Node::Split(split), Some(condition)) =
+                    (&parts.nodes[at], self.condition(at))
+                {
                     let yes = bins[condition.bin as usize] <= condition.cut;
                     at = if yes { split.yes } else { split.no } as usize;
                     covers[at] += 1.0;
                 }
             }
         }
-        TreeEnsemble::new(EnsembleParts { covers: Some(covers), ..parts.clone() }).expect("only the covers are new")
+        TreeEnsemble::new(EnsembleParts {
+            covers: Some(covers),
+            ..parts.clone()
+        })
+        .expect("only the covers are new")
     }
 
     /// The checked parts.
@@ -232,9 +251,22 @@ impl TreeEnsemble {
     /// # Panics
     /// If `encoded` and `margins` are not of the same number of rows of the ensemble's widths.
     pub fn evaluate(&self, encoded: &[f64], margins: &mut [f64]) {
-        assert_eq!(margins.len() % self.outputs().max(1), 0, "a whole number of rows");
-        assert_eq!(margins.len() * self.columns(), encoded.len() * self.outputs(), "as many rows as margins");
-        let Checked { parts, binning, compiled, .. } = &*self.checked;
+        assert_eq!(
+            margins.len() % self.outputs().max(1),
+            0,
+            "a whole number of rows"
+        );
+        assert_eq!(
+            margins.len() * self.columns(),
+            encoded.len() * self.outputs(),
+            "as many rows as margins"
+        );
+        let Checked {
+            parts,
+            binning,
+            compiled,
+            ..
+        } = &*self.checked;
         compiled.evaluate(parts, binning, encoded, margins);
     }
 }
@@ -248,7 +280,11 @@ impl Split {
         if x.is_nan() || (self.zero_is_missing && x.abs() <= Split::ZERO) {
             return self.missing_goes_yes;
         }
-        let member = |set: u32, x: f64| sets[set as usize].binary_search_by(|known| known.total_cmp(&x)).is_ok();
+        let member = |set: u32, x: f64| {
+            sets[set as usize]
+                .binary_search_by(|known| known.total_cmp(&x))
+                .is_ok()
+        };
         match self.test {
             Test::AtMost(threshold) => x <= threshold,
             Test::Below(threshold) => x < threshold,
@@ -272,7 +308,10 @@ fn check_split(index: usize, split: &Split, parts: &EnsembleParts) -> Result<(),
             Err(EnsembleError(format!("node {index} compares with NaN")))
         }
         Test::Member(set) | Test::TruncatedMember(set) if set as usize >= parts.sets.len() => {
-            Err(EnsembleError(format!("node {index} uses set {set} of {}", parts.sets.len())))
+            Err(EnsembleError(format!(
+                "node {index} uses set {set} of {}",
+                parts.sets.len()
+            )))
         }
         _ => Ok(()),
     }
@@ -280,10 +319,16 @@ fn check_split(index: usize, split: &Split, parts: &EnsembleParts) -> Result<(),
 
 fn check_numbers(parts: &EnsembleParts) -> Result<(), EnsembleError> {
     if parts.base.len() != parts.outputs as usize {
-        return Err(EnsembleError(format!("{} base values for {} outputs", parts.base.len(), parts.outputs)));
+        return Err(EnsembleError(format!(
+            "{} base values for {} outputs",
+            parts.base.len(),
+            parts.outputs
+        )));
     }
     if let Some(base) = parts.base.iter().find(|base| !base.is_finite()) {
-        return Err(EnsembleError(format!("the base value {base} is not finite")));
+        return Err(EnsembleError(format!(
+            "the base value {base} is not finite"
+        )));
     }
     for (index, weight) in parts.weights.iter().enumerate() {
         if weight.output >= parts.outputs || !weight.value.is_finite() {
@@ -295,16 +340,32 @@ fn check_numbers(parts: &EnsembleParts) -> Result<(), EnsembleError> {
     }
     for (index, set) in parts.sets.iter().enumerate() {
         let ascending = set.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascending || set.iter().any(|value| value.is_nan() || (*value == 0.0 && value.is_sign_negative())) {
-            return Err(EnsembleError(format!("set {index} is not strictly ascending")));
+        if !ascending
+            || set
+                .iter()
+                .any(|value| value.is_nan() || (*value == 0.0 && value.is_sign_negative()))
+        {
+            return Err(EnsembleError(format!(
+                "set {index} is not strictly ascending"
+            )));
         }
     }
     if let Some(covers) = &parts.covers {
         if covers.len() != parts.nodes.len() {
-            return Err(EnsembleError(format!("{} covers for {} nodes", covers.len(), parts.nodes.len())));
+            return Err(EnsembleError(format!(
+                "{} covers for {} nodes",
+                covers.len(),
+                parts.nodes.len()
+            )));
         }
-        if let Some(index) = covers.iter().position(|cover| !cover.is_finite() || *cover < 0.0) {
-            return Err(EnsembleError(format!("node {index} has the cover {}", covers[index])));
+        if let Some(index) = covers
+            .iter()
+            .position(|cover| !cover.is_finite() || *cover < 0.0)
+        {
+            return Err(EnsembleError(format!(
+                "node {index} has the cover {}",
+                covers[index]
+            )));
         }
     }
     Ok(())
@@ -318,7 +379,8 @@ impl BorshSerialize for TreeEnsemble {
 
 impl BorshDeserialize for TreeEnsemble {
     fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
-        TreeEnsemble::new(EnsembleParts::deserialize_reader(reader)?)
-            .map_err(|error| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string()))
+        TreeEnsemble::new(EnsembleParts::deserialize_reader(reader)?).map_err(|error| {
+            borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string())
+        })
     }
 }

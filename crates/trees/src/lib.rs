@@ -10,4 +10,6 @@ mod compiled;
 mod ensemble;
 
 pub use binning::{Binning, Condition};
-pub use ensemble::{Aggregate, EnsembleError, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight};
+pub use ensemble::{
+    Aggregate, EnsembleError, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight,
+};

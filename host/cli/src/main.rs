@@ -31,7 +31,7 @@ struct Hyaline {
 #[derive(Subcommand)]
 enum Command {
     /// Make a function of a model: import, load, snapshot, prove, stamp
-    Pack(pack::Arguments),
+    Pack(Box<pack::Arguments>),
     /// Print what a function says of itself
     Inspect(inspect::Arguments),
     /// Ask a function its golden rows again and compare to the bit

@@ -19,7 +19,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::function::Run;
 use crate::outcome::{Failure, Outcome};
-use crate::response::ResponseBody;
+use crate::response::{ResponseBody, StreamingGuest};
 use crate::state::State;
 
 /// Bytes of an answer that are held back until the function has finished; a longer answer is streamed from there on.
@@ -240,7 +240,9 @@ impl Answer {
                 head, taken, body, ..
             } => {
                 let task = tokio::spawn(guest);
-                Ok(head.map(|()| ResponseBody::stream(taken, body, Some((task, fault)))))
+                Ok(head.map(|()| {
+                    ResponseBody::stream(taken, body, Some(StreamingGuest::new(task, fault)))
+                }))
             }
             other => other.into_whole(),
         }

@@ -26,11 +26,26 @@ enum Kind {
     },
 }
 
-struct StreamingGuest {
+/// A guest that goes on while its answer is read.
+pub(crate) struct StreamingGuest {
     task: JoinHandle<Result<(), Failure>>,
     fault: Arc<OnceLock<Failure>>,
     /// It has ended its body by itself and may finish its work.
     released: bool,
+}
+
+impl StreamingGuest {
+    /// A guest that runs as `task` and leaves its failure in `fault`.
+    pub(crate) fn new(
+        task: JoinHandle<Result<(), Failure>>,
+        fault: Arc<OnceLock<Failure>>,
+    ) -> Self {
+        StreamingGuest {
+            task,
+            fault,
+            released: false,
+        }
+    }
 }
 
 impl ResponseBody {
@@ -69,13 +84,8 @@ impl ResponseBody {
     pub(crate) fn stream(
         taken: VecDeque<Frame<Bytes>>,
         rest: HyperOutgoingBody,
-        guest: Option<(JoinHandle<Result<(), Failure>>, Arc<OnceLock<Failure>>)>,
+        guest: Option<StreamingGuest>,
     ) -> Self {
-        let guest = guest.map(|(task, fault)| StreamingGuest {
-            task,
-            fault,
-            released: false,
-        });
         ResponseBody(Kind::Stream { taken, rest, guest })
     }
 }

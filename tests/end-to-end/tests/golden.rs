@@ -24,6 +24,43 @@ fn every_golden_row_is_answered_as_the_reference_libraries_do() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn interactions_are_symmetric_and_sum_to_the_attributions() -> Result<()> {
+    let server = Server::up()?;
+    for name in NAMES.iter().filter(|name| **name != "wine") {
+        let golden = golden(name)?.remove(0);
+        let answer = server
+            .post_json(
+                &format!("/{name}/explain?interactions=true"),
+                &golden["row"],
+            )?
+            .json()?;
+        let matrix = answer["interactions"][0]["values"]
+            .as_array()
+            .context("a matrix")?;
+        let matrix: Vec<Vec<f64>> = matrix.iter().map(numbers).collect();
+        let attributions = answer["explanations"][0]["attributions"]
+            .as_array()
+            .context("attributions")?;
+        let attributions: Vec<f64> = attributions
+            .iter()
+            .flat_map(|part| numbers(&part["attribution"]))
+            .collect();
+        let sums: Vec<f64> = matrix.iter().map(|row| row.iter().sum()).collect();
+        assert_close(name, &sums, &attributions, TOLERANCE);
+        for (i, row) in matrix.iter().enumerate() {
+            for (j, value) in row.iter().enumerate() {
+                assert!(
+                    (value - matrix[j][i]).abs() < 1e-9,
+                    "{name}: [{i}, {j}] is {value}, [{j}, {i}] is {}",
+                    matrix[j][i]
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 fn check(place: &str, card: &Value, golden: &Value, answer: &Value) -> Result<()> {
     let prediction = &answer["predictions"][0];
     let labels: Vec<String> = card["labels"]

@@ -3,11 +3,11 @@
 //!
 //! The guest sees the directory named by `WASM_RUNNER_ROOT` (the repository, for fixtures), read-only, under its own path.
 
-use anyhow::{Context, Result};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::error::Context;
+use wasmtime::{Config, Engine, Result, Store};
 use wasmtime_wasi::p2::bindings::Command;
-use wasmtime_wasi::{DirPerms, FilePerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 struct State {
     wasi: WasiCtx,
@@ -30,11 +30,9 @@ async fn main() -> Result<()> {
         .first()
         .context("usage: wasm-runner PROGRAM.wasm [ARGUMENTS]")?;
     let mut wasi = WasiCtxBuilder::new();
-    wasi.inherit_stdio()
-        .args(&arguments)
-        .env("RUST_BACKTRACE", "1");
+    wasi.inherit_stdio().args(&arguments);
     if let Ok(root) = std::env::var("WASM_RUNNER_ROOT") {
-        wasi.preopened_dir(&root, &root, DirPerms::READ, FilePerms::READ)
+        wasi.preopened_dir(&root, &root, FsPerms::ReadOnly)
             .with_context(|| format!("open {root}"))?;
     }
     let engine = Engine::new(&Config::new())?;
@@ -42,20 +40,18 @@ async fn main() -> Result<()> {
         Component::from_file(&engine, program).with_context(|| format!("load {program}"))?;
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    let mut store = Store::new(
-        &engine,
-        State {
-            wasi: wasi.build(),
-            table: ResourceTable::new(),
-        },
-    );
+    let state = State {
+        wasi: wasi.build(),
+        table: ResourceTable::new(),
+    };
+    let mut store = Store::new(&engine, state);
     let command = Command::instantiate_async(&mut store, &component, &linker).await?;
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(())) => std::process::exit(1),
         Err(error) => match error.downcast_ref::<wasmtime_wasi::I32Exit>() {
             Some(exit) => std::process::exit(exit.0),
-            None => Err(error.into()),
+            None => Err(error),
         },
     }
 }

@@ -1,10 +1,14 @@
 //! From a [`Booster`] to the parts of a model.
 
-use hyaline_model::graph::dense::{ArgExtreme, Binary, Cast, Compare, Concat, Gather, Softmax, Unary};
+use hyaline_model::graph::dense::{
+    ArgExtreme, Binary, Cast, Compare, Concat, Gather, Softmax, Unary,
+};
 use hyaline_model::graph::ml::{Imputer, LabelEncoder};
 use hyaline_model::graph::{GraphInput, GraphNode, GraphParts, Op, ValueId};
 use hyaline_model::trees::TreeEnsemble;
-use hyaline_model::{Core, Data, ElementType, FeatureKind, Head, Label, Link, Schema, Symbols, Tensor};
+use hyaline_model::{
+    Core, Data, ElementType, FeatureKind, Head, Label, Link, Schema, Symbols, Tensor,
+};
 
 use super::{Booster, BoosterFeature, Estimator, Task, Transform};
 use crate::{ImportError, ImportOptions, Imported};
@@ -25,9 +29,13 @@ impl Booster {
         let labels = labels(self.task, outputs, options).map_err(invalid)?;
         let symbols = Symbols::new(texts(&features, &labels));
         let mut graph = Builder::default();
-        let mut matrix = graph.matrix(&features, self.precision, &symbols).map_err(invalid)?;
+        let mut matrix = graph
+            .matrix(&features, self.precision, &symbols)
+            .map_err(invalid)?;
         let estimator = match self.estimator {
-            Estimator::Trees(parts) => Op::from(TreeEnsemble::new(parts).map_err(|error| invalid(error.to_string()))?),
+            Estimator::Trees(parts) => {
+                Op::from(TreeEnsemble::new(parts).map_err(|error| invalid(error.to_string()))?)
+            }
             Estimator::Linear(linear) => {
                 let imputer = Imputer::floats(f32::NAN, vec![0.0]).map_err(invalid)?;
                 matrix = graph.node("missing", imputer, &[matrix]);
@@ -40,42 +48,88 @@ impl Booster {
         let head = match self.task {
             Task::Regression => {
                 let targets = targets(outputs, options).map_err(invalid)?;
-                Head::Regression { value: graph.id(answer), targets }
+                Head::Regression {
+                    value: graph.id(answer),
+                    targets,
+                }
             }
             Task::Binary | Task::Classes => {
                 let class = match self.task {
                     Task::Binary => {
                         let zero = graph.constant(vec![], Data::F64(vec![0.0]));
                         let positive = graph.node("positive", Compare::Greater, &[margin, zero]);
-                        graph.node("class", Cast { to: ElementType::I64 }, &[positive])
+                        graph.node(
+                            "class",
+                            Cast {
+                                to: ElementType::I64,
+                            },
+                            &[positive],
+                        )
                     }
-                    _ => graph.node("class", ArgExtreme { axis: 1, largest: true, keep: true, last: false }, &[margin]),
+                    _ => graph.node(
+                        "class",
+                        ArgExtreme {
+                            axis: 1,
+                            largest: true,
+                            keep: true,
+                            last: false,
+                        },
+                        &[margin],
+                    ),
                 };
                 let table = graph.label_table(&labels, &symbols);
                 let label = graph.node("label", Gather { axis: 0 }, &[table, class]);
-                let probabilities = matches!(self.transform, Transform::Softmax | Transform::Logistic { .. });
-                let scores = if self.task == Task::Binary && probabilities { graph.both(answer) } else { answer };
-                Head::Classification { label: graph.id(label), scores: graph.id(scores), labels, probabilities }
+                let probabilities = matches!(
+                    self.transform,
+                    Transform::Softmax | Transform::Logistic { .. }
+                );
+                let scores = if self.task == Task::Binary && probabilities {
+                    graph.both(answer)
+                } else {
+                    answer
+                };
+                Head::Classification {
+                    label: graph.id(label),
+                    scores: graph.id(scores),
+                    labels,
+                    probabilities,
+                }
             }
         };
         let column_feature = (0..features.len() as u32).collect();
-        let schema = Schema::new(features.into_iter().map(|feature| feature.feature).collect());
+        let schema = Schema::new(
+            features
+                .into_iter()
+                .map(|feature| feature.feature)
+                .collect(),
+        );
         Ok(Imported {
             schema: schema.map_err(|error| invalid(error.to_string()))?,
             symbols,
             graph: graph.finish(),
             head,
-            core: Core::Additive { node: core as u32, column_feature, link: link(self.transform, outputs) },
+            core: Core::Additive {
+                node: core as u32,
+                column_feature,
+                link: link(self.transform, outputs),
+            },
             notes: self.notes,
         })
     }
 }
 
 /// The features under the names of `options`, where it has names.
-fn named(mut features: Vec<BoosterFeature>, options: &ImportOptions) -> Result<Vec<BoosterFeature>, String> {
+fn named(
+    mut features: Vec<BoosterFeature>,
+    options: &ImportOptions,
+) -> Result<Vec<BoosterFeature>, String> {
     if !options.feature_names.is_empty() {
         if options.feature_names.len() != features.len() {
-            return Err(format!("{} feature names given for {} features", options.feature_names.len(), features.len()));
+            return Err(format!(
+                "{} feature names given for {} features",
+                options.feature_names.len(),
+                features.len()
+            ));
         }
         for (feature, name) in features.iter_mut().zip(&options.feature_names) {
             feature.feature.name.clone_from(name);
@@ -95,15 +149,24 @@ fn labels(task: Task, outputs: usize, options: &ImportOptions) -> Result<Vec<Lab
         return Ok((0..classes as i64).map(Label::Integer).collect());
     }
     if options.labels.len() != classes {
-        return Err(format!("{} labels given for {classes} classes", options.labels.len()));
+        return Err(format!(
+            "{} labels given for {classes} classes",
+            options.labels.len()
+        ));
     }
-    Ok(options.labels.iter().map(|label| Label::Text(label.clone())).collect())
+    Ok(options
+        .labels
+        .iter()
+        .map(|label| Label::Text(label.clone()))
+        .collect())
 }
 
 fn targets(outputs: usize, options: &ImportOptions) -> Result<Vec<String>, String> {
     match (options.target_names.len(), outputs) {
         (0, 1) => Ok(vec!["prediction".to_owned()]),
-        (0, _) => Ok((0..outputs).map(|output| format!("prediction_{output}")).collect()),
+        (0, _) => Ok((0..outputs)
+            .map(|output| format!("prediction_{output}"))
+            .collect()),
         (found, _) if found == outputs => Ok(options.target_names.clone()),
         (found, _) => Err(format!("{found} target names given for {outputs} outputs")),
     }
@@ -111,7 +174,10 @@ fn targets(outputs: usize, options: &ImportOptions) -> Result<Vec<String>, Strin
 
 /// Every text of the model.
 fn texts(features: &[BoosterFeature], labels: &[Label]) -> Vec<String> {
-    let categories = features.iter().flat_map(|feature| feature.codes.iter().flatten()).cloned();
+    let categories = features
+        .iter()
+        .flat_map(|feature| feature.codes.iter().flatten())
+        .cloned();
     let labels = labels.iter().filter_map(|label| match label {
         Label::Text(text) => Some(text.clone()),
         Label::Integer(_) => None,
@@ -152,12 +218,18 @@ impl Builder {
     }
 
     fn constant(&mut self, shape: Vec<usize>, data: Data) -> Value {
-        self.constants.push(Tensor::new(shape, data).expect("the shape is that of the data"));
+        self.constants
+            .push(Tensor::new(shape, data).expect("the shape is that of the data"));
         Value::Constant(self.constants.len() - 1)
     }
 
     /// The matrix the estimator sees: numbers as they are, texts as codes.
-    fn matrix(&mut self, features: &[BoosterFeature], precision: ElementType, symbols: &Symbols) -> Result<Value, String> {
+    fn matrix(
+        &mut self,
+        features: &[BoosterFeature],
+        precision: ElementType,
+        symbols: &Symbols,
+    ) -> Result<Value, String> {
         let mut parts = Vec::new();
         let mut numbers: Option<usize> = None;
         for (index, feature) in features.iter().enumerate() {
@@ -205,15 +277,23 @@ impl Builder {
     fn answer(&mut self, transform: Transform, margin: Value) -> Value {
         match transform {
             Transform::Identity => margin,
-            Transform::Logistic { scale: 1.0 } => self.node("probability", Unary::Sigmoid, &[margin]),
+            Transform::Logistic { scale: 1.0 } => {
+                self.node("probability", Unary::Sigmoid, &[margin])
+            }
             Transform::Logistic { scale } => {
                 let scale = self.constant(vec![], Data::F64(vec![scale]));
                 let logit = self.node("logit", Binary::Mul, &[margin, scale]);
                 self.node("probability", Unary::Sigmoid, &[logit])
             }
-            Transform::Softmax => {
-                self.node("probabilities", Softmax { axis: 1, flattened: false, log: false }, &[margin])
-            }
+            Transform::Softmax => self.node(
+                "probabilities",
+                Softmax {
+                    axis: 1,
+                    flattened: false,
+                    log: false,
+                },
+                &[margin],
+            ),
             Transform::Exponential => self.node("mean", Unary::Exp, &[margin]),
             Transform::SignedSquare => {
                 let magnitude = self.node("magnitude", Unary::Abs, &[margin]);
@@ -242,7 +322,10 @@ impl Builder {
             Label::Text(text) => symbols.symbol(text),
             Label::Integer(number) => symbols.symbol(&number.to_string()),
         };
-        let data = integers.map_or_else(|| Data::Symbol(labels.iter().map(symbol).collect()), Data::I64);
+        let data = integers.map_or_else(
+            || Data::Symbol(labels.iter().map(symbol).collect()),
+            Data::I64,
+        );
         self.constant(vec![labels.len()], data)
     }
 
@@ -256,10 +339,17 @@ impl Builder {
         let node = |(name, op, operands): (&str, Op, Vec<Value>)| GraphNode {
             name: name.to_owned(),
             op,
-            inputs: operands.into_iter().map(|operand| Some(place(operand, inputs, constants))).collect(),
+            inputs: operands
+                .into_iter()
+                .map(|operand| Some(place(operand, inputs, constants)))
+                .collect(),
             outputs: 1,
         };
-        GraphParts { inputs: self.inputs, constants: self.constants, nodes: self.nodes.into_iter().map(node).collect() }
+        GraphParts {
+            inputs: self.inputs,
+            constants: self.constants,
+            nodes: self.nodes.into_iter().map(node).collect(),
+        }
     }
 }
 

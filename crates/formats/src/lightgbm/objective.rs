@@ -18,15 +18,22 @@ impl Objective {
         let mut words = line.split_ascii_whitespace();
         let name = words.next().unwrap_or("custom");
         let options: Vec<&str> = words.collect();
-        let option = |key: &str| options.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix(':'));
-        let refuse = |what: &str| Err(header.invalid(format!("objective={}: {what}", shorten(line))));
+        let option = |key: &str| {
+            options
+                .iter()
+                .find_map(|word| word.strip_prefix(key)?.strip_prefix(':'))
+        };
+        let refuse =
+            |what: &str| Err(header.invalid(format!("objective={}: {what}", shorten(line))));
         let squared = options.contains(&"sqrt");
         let (transform, task) = match name {
             "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" if squared => {
                 (Transform::SignedSquare, Task::Regression)
             }
-            "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape" | "lambdarank" | "rank_xendcg"
-            | "custom" | "none" => (Transform::Identity, Task::Regression),
+            "regression" | "regression_l1" | "huber" | "fair" | "quantile" | "mape"
+            | "lambdarank" | "rank_xendcg" | "custom" | "none" => {
+                (Transform::Identity, Task::Regression)
+            }
             "poisson" | "gamma" | "tweedie" => (Transform::Exponential, Task::Regression),
             "cross_entropy" => (Transform::Logistic { scale: 1.0 }, Task::Regression),
             "cross_entropy_lambda" => (Transform::Softplus, Task::Regression),
@@ -37,13 +44,20 @@ impl Objective {
                     Some(Ok(scale)) if scale > 0.0 && f64::is_finite(scale) => scale,
                     Some(_) => return refuse("sigmoid is no positive number"),
                 };
-                let task = if name == "binary" { Task::Binary } else { Task::Classes };
+                let task = if name == "binary" {
+                    Task::Binary
+                } else {
+                    Task::Classes
+                };
                 (Transform::Logistic { scale }, task)
             }
             other => {
                 return Err(ImportError::unsupported(
                     "LightGBM model, header",
-                    format!("objective={}: how it turns scores into predictions is not known", shorten(other)),
+                    format!(
+                        "objective={}: how it turns scores into predictions is not known",
+                        shorten(other)
+                    ),
                 ));
             }
         };

@@ -25,13 +25,18 @@ impl<'a> Section<'a> {
 
     /// The value of `key`, if the section has it.
     pub(super) fn get(&self, key: &str) -> Option<&'a str> {
-        self.entries.iter().find(|(known, _)| *known == key).map(|(_, value)| *value)
+        self.entries
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, value)| *value)
     }
 
     /// The number at `key`.
     pub(super) fn number<T: FromStr>(&self, key: &str) -> Result<T, ImportError> {
         let text = self.required(key)?;
-        text.trim().parse().map_err(|_| self.invalid(format!("{key}={}: not a number of its kind", shorten(text))))
+        text.trim()
+            .parse()
+            .map_err(|_| self.invalid(format!("{key}={}: not a number of its kind", shorten(text))))
     }
 
     /// The `length` numbers at `key`, separated by spaces.
@@ -44,16 +49,28 @@ impl<'a> Section<'a> {
         let mut numbers = Vec::new();
         for word in text.split_ascii_whitespace() {
             let number = word.parse();
-            numbers.push(number.map_err(|_| self.invalid(format!("{key} holds `{}`, not a number of its kind", shorten(word))))?);
+            numbers.push(number.map_err(|_| {
+                self.invalid(format!(
+                    "{key} holds `{}`, not a number of its kind",
+                    shorten(word)
+                ))
+            })?);
         }
         if numbers.len() != length {
-            return Err(self.invalid(format!("{key} holds {} numbers, expected {length}", numbers.len())));
+            return Err(self.invalid(format!(
+                "{key} holds {} numbers, expected {length}",
+                numbers.len()
+            )));
         }
         Ok(numbers)
     }
 
     /// As [`Section::list`], but empty when the section does not have `key` or leaves it empty.
-    pub(super) fn list_or_empty<T: FromStr>(&self, key: &str, length: usize) -> Result<Vec<T>, ImportError> {
+    pub(super) fn list_or_empty<T: FromStr>(
+        &self,
+        key: &str,
+        length: usize,
+    ) -> Result<Vec<T>, ImportError> {
         match self.get(key) {
             Some(text) if !text.trim().is_empty() => self.list(key, length),
             _ => Ok(Vec::new()),
@@ -62,7 +79,8 @@ impl<'a> Section<'a> {
 
     /// The text at `key`.
     pub(super) fn required(&self, key: &str) -> Result<&'a str, ImportError> {
-        self.get(key).ok_or_else(|| self.invalid(format!("{key} is missing")))
+        self.get(key)
+            .ok_or_else(|| self.invalid(format!("{key} is missing")))
     }
 
     /// An error that names the section.

@@ -46,14 +46,19 @@ impl TreeTable {
         if leaves == 0 {
             return Err(section.invalid("num_leaves=0: a tree has at least one leaf"));
         }
-        if section.get("is_linear").is_some_and(|text| text.trim() == "1") {
+        if section
+            .get("is_linear")
+            .is_some_and(|text| text.trim() == "1")
+        {
             return Err(ImportError::unsupported(
                 format!("LightGBM model, tree {number}"),
                 "linear trees (is_linear=1) have no exact explanation and are not run; train with linear_tree=false",
             ));
         }
         let inner = leaves - 1;
-        let categories: usize = section.get("num_cat").map_or(Ok(0), |_| section.number("num_cat"))?;
+        let categories: usize = section
+            .get("num_cat")
+            .map_or(Ok(0), |_| section.number("num_cat"))?;
         let mut table = TreeTable {
             number,
             split_feature: section.list("split_feature", inner)?,
@@ -71,7 +76,11 @@ impl TreeTable {
             table.cat_boundaries = section.list("cat_boundaries", categories.saturating_add(1))?;
             let words = table.cat_boundaries.last().copied().unwrap_or(0);
             table.cat_threshold = section.list("cat_threshold", words)?;
-            if table.cat_boundaries.windows(2).any(|pair| pair[0] > pair[1]) {
+            if table
+                .cat_boundaries
+                .windows(2)
+                .any(|pair| pair[0] > pair[1])
+            {
                 return Err(section.invalid("cat_boundaries go down"));
             }
         }
@@ -94,25 +103,37 @@ impl TreeTable {
             Err(_) => inner.saturating_add(!child as usize),
         };
         let mut reached = vec![false; inner + self.leaf_value.len()];
-        forest.add(0, &mut reached, |forest, node| {
-            if let Some(leaf) = node.checked_sub(inner) {
-                let cover = self.leaf_count.get(leaf).copied().unwrap_or(f64::from(u8::from(inner == 0)));
-                // A tree of one leaf does not tell rows apart; LightGBM leaves its count at zero.
-                let cover = if inner == 0 { cover.max(1.0) } else { cover };
-                return Ok((SourceNode::Leaf(vec![Weight { output, value: self.leaf_value[leaf] * scale }]), cover));
-            }
-            let (test, missing_goes_yes, zero_is_missing) = self.question(forest, node, categories)?;
-            let split = SourceNode::Split {
-                column: self.split_feature[node],
-                test,
-                missing_goes_yes,
-                zero_is_missing,
-                yes: place(self.left_child[node]),
-                no: place(self.right_child[node]),
-            };
-            Ok((split, self.internal_count.get(node).copied().unwrap_or(0.0)))
-        })
-        .map_err(|reason| invalid(format!("tree {}", self.number), reason))
+        forest
+            .add(0, &mut reached, |forest, node| {
+                if let Some(leaf) = node.checked_sub(inner) {
+                    let cover = self
+                        .leaf_count
+                        .get(leaf)
+                        .copied()
+                        .unwrap_or(f64::from(u8::from(inner == 0)));
+                    // A tree of one leaf does not tell rows apart; LightGBM leaves its count at zero.
+                    let cover = if inner == 0 { cover.max(1.0) } else { cover };
+                    return Ok((
+                        SourceNode::Leaf(vec![Weight {
+                            output,
+                            value: self.leaf_value[leaf] * scale,
+                        }]),
+                        cover,
+                    ));
+                }
+                let (test, missing_goes_yes, zero_is_missing) =
+                    self.question(forest, node, categories)?;
+                let split = SourceNode::Split {
+                    column: self.split_feature[node],
+                    test,
+                    missing_goes_yes,
+                    zero_is_missing,
+                    yes: place(self.left_child[node]),
+                    no: place(self.right_child[node]),
+                };
+                Ok((split, self.internal_count.get(node).copied().unwrap_or(0.0)))
+            })
+            .map_err(|reason| invalid(format!("tree {}", self.number), reason))
     }
 
     /// The test of inner node `node`, whether missing goes left, and whether zero is missing.
@@ -125,17 +146,24 @@ impl TreeTable {
         let refuse = |reason: String| format!("node {node}: {reason}");
         let feature = self.split_feature[node] as usize;
         let Some(values) = categories.get(feature) else {
-            return Err(refuse(format!("it splits feature {feature}, the model has {}", categories.len())));
+            return Err(refuse(format!(
+                "it splits feature {feature}, the model has {}",
+                categories.len()
+            )));
         };
         let decision = self.decision_type[node];
         let threshold = self.threshold[node];
         if decision & CATEGORICAL != 0 {
             let index = threshold as usize;
-            let words = match (self.cat_boundaries.get(index), self.cat_boundaries.get(index.saturating_add(1))) {
+            let words = match (
+                self.cat_boundaries.get(index),
+                self.cat_boundaries.get(index.saturating_add(1)),
+            ) {
                 (Some(&start), Some(&end)) if threshold >= 0.0 => &self.cat_threshold[start..end],
                 _ => return Err(refuse(format!("category set {threshold} does not exist"))),
             };
-            let codes = (0..words.len() * 32).filter(|code| words[code / 32] >> (code % 32) & 1 == 1);
+            let codes =
+                (0..words.len() * 32).filter(|code| words[code / 32] >> (code % 32) & 1 == 1);
             // NaN, negative numbers and unknown categories are in no set: right.
             return Ok(match values {
                 CategoryValues::Codes | CategoryValues::Texts(_) => {
@@ -143,7 +171,11 @@ impl TreeTable {
                     (Test::TruncatedMember(set), false, false)
                 }
                 CategoryValues::Numbers(numbers) => {
-                    let set = forest.set(codes.filter_map(|code| numbers.get(code).copied()).collect());
+                    let set = forest.set(
+                        codes
+                            .filter_map(|code| numbers.get(code).copied())
+                            .collect(),
+                    );
                     (Test::Member(set), false, false)
                 }
             });
@@ -157,13 +189,21 @@ impl TreeTable {
             0 => MissingType::None,
             1 => MissingType::Zero,
             2 => MissingType::Nan,
-            other => return Err(refuse(format!("missing type {other} of decision_type {decision} is none of 0, 1, 2"))),
+            other => {
+                return Err(refuse(format!(
+                    "missing type {other} of decision_type {decision} is none of 0, 1, 2"
+                )));
+            }
         };
         let default_left = decision & DEFAULT_LEFT != 0;
         let missing_goes_left = match missing {
             MissingType::None => 0.0 <= threshold,
             MissingType::Zero | MissingType::Nan => default_left,
         };
-        Ok((Test::AtMost(threshold), missing_goes_left, missing == MissingType::Zero))
+        Ok((
+            Test::AtMost(threshold),
+            missing_goes_left,
+            missing == MissingType::Zero,
+        ))
     }
 }

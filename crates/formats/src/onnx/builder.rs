@@ -52,7 +52,11 @@ impl Builder {
     /// A further input.
     pub(crate) fn input(&mut self, input: GraphInput) -> Value {
         let width = input.features as usize;
-        let shape = if input.flat { vec![SAMPLE_ROWS] } else { vec![SAMPLE_ROWS, width] };
+        let shape = if input.flat {
+            vec![SAMPLE_ROWS]
+        } else {
+            vec![SAMPLE_ROWS, width]
+        };
         let elements = SAMPLE_ROWS * width;
         let data = match input.element_type {
             ElementType::F32 => Data::F32(vec![1.0; elements]),
@@ -61,7 +65,8 @@ impl Builder {
             ElementType::Bool => Data::Bool(vec![true; elements]),
             ElementType::Symbol => Data::Symbol(vec![Symbol::UNKNOWN; elements]),
         };
-        self.input_samples.push(Tensor::new(shape, data).expect("one element per row and feature"));
+        self.input_samples
+            .push(Tensor::new(shape, data).expect("one element per row and feature"));
         self.inputs.push(input);
         Value::Input((self.inputs.len() - 1) as u32)
     }
@@ -85,7 +90,10 @@ impl Builder {
         match value {
             Value::Input(index) => self.input_samples.get(index as usize),
             Value::Constant(index) => self.constants.get(index as usize),
-            Value::Made(node, output) => self.nodes[node as usize].samples.get(output as usize)?.as_ref(),
+            Value::Made(node, output) => self.nodes[node as usize]
+                .samples
+                .get(output as usize)?
+                .as_ref(),
         }
     }
 
@@ -96,8 +104,13 @@ impl Builder {
     pub(crate) fn columns(&self, node: &Node<'_>, value: Value) -> Result<u32, ImportError> {
         match self.sample(value).map(Tensor::shape) {
             Some(&[_, columns]) => Ok(columns as u32),
-            Some(shape) => Err(node.unsupported(format!("an operand of shape {shape:?} for two rows, expected a matrix"))),
-            None => Err(node.unsupported("an operand whose number of columns depends on the row's values")),
+            Some(shape) => Err(node.unsupported(format!(
+                "an operand of shape {shape:?} for two rows, expected a matrix"
+            ))),
+            None => {
+                Err(node
+                    .unsupported("an operand whose number of columns depends on the row's values"))
+            }
         }
     }
 
@@ -135,7 +148,12 @@ impl Builder {
     ///
     /// # Errors
     /// As [`Builder::push_many`].
-    pub(crate) fn push(&mut self, node: &Node<'_>, op: impl Into<Op>, operands: &[Value]) -> Result<Value, ImportError> {
+    pub(crate) fn push(
+        &mut self,
+        node: &Node<'_>,
+        op: impl Into<Op>,
+        operands: &[Value],
+    ) -> Result<Value, ImportError> {
         let operands: Vec<Option<Value>> = operands.iter().copied().map(Some).collect();
         Ok(self.push_many(node, op, &operands, 1)?[0])
     }
@@ -153,15 +171,22 @@ impl Builder {
         outputs: u32,
     ) -> Result<Vec<Value>, ImportError> {
         let op = op.into();
-        let operand_types: Vec<Option<ElementType>> =
-            operands.iter().map(|operand| operand.map(|value| self.element_type(value))).collect();
-        let types = op.element_types(&operand_types, outputs).map_err(|reason| node.unsupported(reason))?;
+        let operand_types: Vec<Option<ElementType>> = operands
+            .iter()
+            .map(|operand| operand.map(|value| self.element_type(value)))
+            .collect();
+        let types = op
+            .element_types(&operand_types, outputs)
+            .map_err(|reason| node.unsupported(reason))?;
         if let Some(Some(same)) = operands.first() {
             let nothing_to_do = match &op {
                 Op::Identity(Identity) => true,
                 Op::Cast(Cast { to }) => Some(Some(*to)) == operand_types.first().copied(),
                 Op::Concat(_) => operands.len() == 1,
-                op => operand_types[0].is_some() && self.leaves_alone(op, *same, operands.get(1).copied().flatten()),
+                op => {
+                    operand_types[0].is_some()
+                        && self.leaves_alone(op, *same, operands.get(1).copied().flatten())
+                }
             };
             if nothing_to_do {
                 return Ok(vec![*same]);
@@ -175,29 +200,57 @@ impl Builder {
             })
             .collect();
         if let Some(constants) = constants.filter(|_| !operands.is_empty()) {
-            let made = op.apply(&constants, outputs).map_err(|reason| node.invalid(reason))?;
-            made.iter().try_for_each(|tensor| self.account(node, tensor))?;
-            return Ok(made.into_iter().map(|tensor| self.constant(tensor)).collect());
+            let made = op
+                .apply(&constants, outputs)
+                .map_err(|reason| node.invalid(reason))?;
+            made.iter()
+                .try_for_each(|tensor| self.account(node, tensor))?;
+            return Ok(made
+                .into_iter()
+                .map(|tensor| self.constant(tensor))
+                .collect());
         }
         let samples = self.try_out(node, &op, operands, outputs)?;
-        let name = if node.proto.name.is_empty() { node.proto.output.first() } else { Some(&node.proto.name) };
-        self.nodes.push(Made { name: name.cloned().unwrap_or_default(), op, operands: operands.to_vec(), types, samples });
+        let name = if node.proto.name.is_empty() {
+            node.proto.output.first()
+        } else {
+            Some(&node.proto.name)
+        };
+        self.nodes.push(Made {
+            name: name.cloned().unwrap_or_default(),
+            op,
+            operands: operands.to_vec(),
+            types,
+            samples,
+        });
         let index = (self.nodes.len() - 1) as u32;
-        Ok((0..outputs).map(|output| Value::Made(index, output)).collect())
+        Ok((0..outputs)
+            .map(|output| Value::Made(index, output))
+            .collect())
     }
 
     /// Whether a change of shape changes nothing, however many rows there are.
     fn leaves_alone(&self, op: &Op, operand: Value, other: Option<Value>) -> bool {
-        let Some(&[rows, ref per_row @ ..]) = self.sample(operand).map(Tensor::shape) else { return false };
+        let Some(&[rows, ref per_row @ ..]) = self.sample(operand).map(Tensor::shape) else {
+            return false;
+        };
         let constant = other.and_then(|value| self.constant_of(value));
-        match (op, constant.map(|constant| (constant.shape(), constant.data()))) {
+        match (
+            op,
+            constant.map(|constant| (constant.shape(), constant.data())),
+        ) {
             (Op::Reshape(_), Some((_, Data::I64(shape)))) => {
-                let same = shape.iter().skip(1).map(|&extent| usize::try_from(extent).ok()).eq(per_row.iter().map(|&extent| Some(extent)));
+                let same = shape
+                    .iter()
+                    .skip(1)
+                    .map(|&extent| usize::try_from(extent).ok())
+                    .eq(per_row.iter().map(|&extent| Some(extent)));
                 rows == SAMPLE_ROWS && shape.first() == Some(&-1) && same
             }
             (Op::Flatten(flatten), None) => flatten.axis == 1 && per_row.len() == 1,
             (Op::Gather(gather), Some(([_], Data::I64(indices)))) => {
-                matches!(gather.axis, 1 | -1) && matches!(*per_row, [width] if indices.iter().copied().eq(0..width as i64))
+                matches!(gather.axis, 1 | -1)
+                    && matches!(*per_row, [width] if indices.iter().copied().eq(0..width as i64))
             }
             _ => false,
         }
@@ -207,10 +260,25 @@ impl Builder {
     ///
     /// # Errors
     /// When the operator does not take the operand.
-    pub(crate) fn answer(&mut self, name: &str, op: impl Into<Op>, operands: &[Value]) -> Result<Value, String> {
-        let proto = NodeProto { name: name.to_owned(), op_type: name.to_owned(), ..NodeProto::default() };
-        let node = Node { proto: &proto, version: 1, operands: Vec::new(), symbols: &Symbols::default() };
-        self.push(&node, op, operands).map_err(|error| error.to_string())
+    pub(crate) fn answer(
+        &mut self,
+        name: &str,
+        op: impl Into<Op>,
+        operands: &[Value],
+    ) -> Result<Value, String> {
+        let proto = NodeProto {
+            name: name.to_owned(),
+            op_type: name.to_owned(),
+            ..NodeProto::default()
+        };
+        let node = Node {
+            proto: &proto,
+            version: 1,
+            operands: Vec::new(),
+            symbols: &Symbols::default(),
+        };
+        self.push(&node, op, operands)
+            .map_err(|error| error.to_string())
     }
 
     /// Runs the operator on its operands' samples.
@@ -234,7 +302,8 @@ impl Builder {
         let borrowed: Vec<Option<&Tensor>> = samples.iter().map(Option::as_deref).collect();
         match op.apply(&borrowed, outputs) {
             Ok(made) => {
-                made.iter().try_for_each(|tensor| self.account(node, tensor))?;
+                made.iter()
+                    .try_for_each(|tensor| self.account(node, tensor))?;
                 Ok(made.into_iter().map(Some).collect())
             }
             Err(_) => Ok(vec![None; outputs as usize]),
@@ -245,7 +314,9 @@ impl Builder {
     fn account(&mut self, node: &Node<'_>, tensor: &Tensor) -> Result<(), ImportError> {
         self.elements = self.elements.saturating_add(tensor.data().len());
         if self.elements > MAX_ELEMENTS {
-            return Err(node.unsupported(format!("values of more than {MAX_ELEMENTS} elements for two rows")));
+            return Err(node.unsupported(format!(
+                "values of more than {MAX_ELEMENTS} elements for two rows"
+            )));
         }
         Ok(())
     }
@@ -285,22 +356,41 @@ impl Builder {
         let mut nodes = Vec::new();
         for (index, node) in self.nodes.into_iter().enumerate() {
             if live_nodes[index] {
-                let inputs = node.operands.iter().map(|operand| operand.map(|value| id(value, &node_ids))).collect();
+                let inputs = node
+                    .operands
+                    .iter()
+                    .map(|operand| operand.map(|value| id(value, &node_ids)))
+                    .collect();
                 node_ids[index] = next;
                 let outputs = node.types.len() as u32;
                 next += outputs;
-                nodes.push(GraphNode { name: node.name, op: node.op, inputs, outputs });
+                nodes.push(GraphNode {
+                    name: node.name,
+                    op: node.op,
+                    inputs,
+                    outputs,
+                });
             }
         }
         let ids = wanted.iter().map(|&value| id(value, &node_ids)).collect();
-        (GraphParts { inputs: self.inputs, constants, nodes }, ids)
+        (
+            GraphParts {
+                inputs: self.inputs,
+                constants,
+                nodes,
+            },
+            ids,
+        )
     }
 }
 
 /// The sample with values that the operator knows, so that a strict encoder takes it.
 fn known_values<'a>(op: &Op, sample: &'a Tensor) -> Cow<'a, Tensor> {
     let (symbol, integer) = match op {
-        Op::OneHotEncoder(encoder) => (encoder.known_symbols().first().copied(), encoder.known_integers().first().copied()),
+        Op::OneHotEncoder(encoder) => (
+            encoder.known_symbols().first().copied(),
+            encoder.known_integers().first().copied(),
+        ),
         Op::LabelEncoder(encoder) => (encoder.known_symbols().next(), None),
         _ => (None, None),
     };

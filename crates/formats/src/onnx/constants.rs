@@ -43,7 +43,9 @@ fn type_name(data_type: i32) -> String {
 /// When the data do not fill the shape, lie in another file, are of a type we do not calculate with, or are no text.
 pub(crate) fn tensor(proto: &TensorProto, symbols: &Symbols) -> Result<Tensor, String> {
     if proto.data_location != 0 {
-        return Err("the data lie in another file; save the model with its weights inside".to_owned());
+        return Err(
+            "the data lie in another file; save the model with its weights inside".to_owned(),
+        );
     }
     let shape: Vec<usize> = proto
         .dims
@@ -66,11 +68,16 @@ pub(crate) fn tensor(proto: &TensorProto, symbols: &Symbols) -> Result<Tensor, S
         (ElementType::Bool, Some(raw)) => Data::Bool(raw.iter().map(|&x| x != 0).collect()),
         (ElementType::Bool, None) => Data::Bool(proto.int32_data.iter().map(|&x| x != 0).collect()),
         (ElementType::Symbol, _) => Data::Symbol(
-            proto.string_data.iter().map(|bytes| text(bytes).map(|text| symbols.symbol(text))).collect::<Result<_, _>>()?,
+            proto
+                .string_data
+                .iter()
+                .map(|bytes| text(bytes).map(|text| symbols.symbol(text)))
+                .collect::<Result<_, _>>()?,
         ),
     };
     let elements = data.len();
-    Tensor::new(shape, data).ok_or_else(|| format!("{elements} elements do not fill the shape {:?}", proto.dims))
+    Tensor::new(shape, data)
+        .ok_or_else(|| format!("{elements} elements do not fill the shape {:?}", proto.dims))
 }
 
 fn raw_integers(raw: &[u8], data_type: i32) -> Result<Vec<i64>, String> {
@@ -88,7 +95,10 @@ fn raw_integers(raw: &[u8], data_type: i32) -> Result<Vec<i64>, String> {
 fn words<const N: usize, T>(raw: &[u8], read: impl Fn([u8; N]) -> T) -> Result<Vec<T>, String> {
     let (words, rest) = raw.as_chunks::<N>();
     if !rest.is_empty() {
-        return Err(format!("{} bytes of data are no whole number of {N}-byte elements", raw.len()));
+        return Err(format!(
+            "{} bytes of data are no whole number of {N}-byte elements",
+            raw.len()
+        ));
     }
     Ok(words.iter().map(|&word| read(word)).collect())
 }
@@ -98,5 +108,6 @@ fn words<const N: usize, T>(raw: &[u8], read: impl Fn([u8; N]) -> T) -> Result<V
 /// # Errors
 /// With the bytes' beginning when they are not UTF-8.
 pub(crate) fn text(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| format!("{:02x?} is not UTF-8", &bytes[..bytes.len().min(16)]))
+    std::str::from_utf8(bytes)
+        .map_err(|_| format!("{:02x?} is not UTF-8", &bytes[..bytes.len().min(16)]))
 }

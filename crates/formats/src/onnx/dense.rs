@@ -2,10 +2,10 @@
 
 use hyaline_model::graph::Op;
 use hyaline_model::graph::dense::{
-    ArgExtreme, Binary, Cast, Clip, Compare, Compress, Concat, ConstantOfShape, CumSum, Expand, Flatten, Gather, GatherElements,
-    GatherNd, Gemm, Identity, Logical, LpNormalize, MatMul, NonZero, OneHot, Range, Reduce, Reduction, Reshape,
-    ScatterElements, ScatterNd, Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary,
-    Unsqueeze,
+    ArgExtreme, Binary, Cast, Clip, Compare, Compress, Concat, ConstantOfShape, CumSum, Expand,
+    Flatten, Gather, GatherElements, GatherNd, Gemm, Identity, Logical, LpNormalize, MatMul,
+    NonZero, OneHot, Range, Reduce, Reduction, Reshape, ScatterElements, ScatterNd, Select, Shape,
+    Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary, Unsqueeze,
 };
 use hyaline_model::{Data, ElementType, Tensor};
 
@@ -23,7 +23,11 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         return Ok(vec![graph.push(node, unary, &[node.operand(0)?])?]);
     }
     if let Some(op) = binary(node)? {
-        return Ok(vec![graph.push(node, op, &[node.operand(0)?, node.operand(1)?])?]);
+        return Ok(vec![graph.push(
+            node,
+            op,
+            &[node.operand(0)?, node.operand(1)?],
+        )?]);
     }
     if let Some(reduction) = reduction(node) {
         return reduce(node, graph, reduction);
@@ -36,11 +40,14 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "Identity" | "Dropout" => Ok(vec![graph.push(node, Identity, &[node.operand(0)?])?]),
         "Cast" => {
             let to = node.int("to", 0)?;
-            let to = i32::try_from(to).map_err(|_| node.invalid(format!("attribute `to` is {to}")))?;
+            let to =
+                i32::try_from(to).map_err(|_| node.invalid(format!("attribute `to` is {to}")))?;
             let to = constants::element_type(to).map_err(|reason| node.unsupported(reason))?;
             let from = graph.element_type(node.operand(0)?);
             if (from == ElementType::Symbol) != (to == ElementType::Symbol) {
-                return Err(node.unsupported("converting between text and numbers; do it before the model"));
+                return Err(
+                    node.unsupported("converting between text and numbers; do it before the model")
+                );
             }
             simple(graph, Cast { to }.into())
         }
@@ -52,7 +59,10 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "Where" => simple(graph, Select.into()),
         "Clip" => clip(node, graph),
         "Shape" => {
-            let op = Shape { start: node.int("start", 0)?, end: node.optional_int("end")? };
+            let op = Shape {
+                start: node.int("start", 0)?,
+                end: node.optional_int("end")?,
+            };
             simple(graph, op.into())
         }
         "Size" => simple(graph, Size.into()),
@@ -61,7 +71,10 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
             let zero = Tensor::new(vec![1], Data::F32(vec![0.0])).expect("one element");
             let value = node.tensor("value")?.unwrap_or(zero);
             if value.data().len() != 1 {
-                return Err(node.invalid(format!("attribute `value` has {} elements, expected 1", value.data().len())));
+                return Err(node.invalid(format!(
+                    "attribute `value` has {} elements, expected 1",
+                    value.data().len()
+                )));
             }
             simple(graph, ConstantOfShape { value }.into())
         }
@@ -69,26 +82,53 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "Reshape" => match node.optional(1) {
             None => {
                 let shape = integers_constant(graph, node.ints("shape")?);
-                Ok(vec![graph.push(node, Reshape { allow_zero: false }, &[node.operand(0)?, shape])?])
+                Ok(vec![graph.push(
+                    node,
+                    Reshape { allow_zero: false },
+                    &[node.operand(0)?, shape],
+                )?])
             }
-            Some(_) => simple(graph, Reshape { allow_zero: node.flag("allowzero", false)? }.into()),
+            Some(_) => simple(
+                graph,
+                Reshape {
+                    allow_zero: node.flag("allowzero", false)?,
+                }
+                .into(),
+            ),
         },
         "Flatten" => simple(graph, Flatten { axis: axis(1)? }.into()),
         "Squeeze" => {
             let axes = axes(node, graph, 1)?;
-            Ok(vec![graph.push(node, Squeeze { axes }, &[node.operand(0)?])?])
+            Ok(vec![graph.push(
+                node,
+                Squeeze { axes },
+                &[node.operand(0)?],
+            )?])
         }
         "Unsqueeze" => {
             let axes = axes(node, graph, 1)?.ok_or_else(|| node.invalid("no axes"))?;
-            Ok(vec![graph.push(node, Unsqueeze { axes }, &[node.operand(0)?])?])
+            Ok(vec![graph.push(
+                node,
+                Unsqueeze { axes },
+                &[node.operand(0)?],
+            )?])
         }
         "Transpose" => {
             let permutation = node
                 .ints("perm")?
                 .iter()
-                .map(|&axis| u32::try_from(axis).map_err(|_| node.invalid(format!("attribute `perm` holds {axis}"))))
+                .map(|&axis| {
+                    u32::try_from(axis)
+                        .map_err(|_| node.invalid(format!("attribute `perm` holds {axis}")))
+                })
                 .collect::<Result<Vec<u32>, _>>()?;
-            simple(graph, Transpose { permutation: node.has("perm").then_some(permutation) }.into())
+            simple(
+                graph,
+                Transpose {
+                    permutation: node.has("perm").then_some(permutation),
+                }
+                .into(),
+            )
         }
         "Concat" => simple(graph, Concat { axis: axis(1)? }.into()),
         "Split" => split(node, graph),
@@ -96,23 +136,48 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "Expand" => simple(graph, Expand.into()),
         "Tile" => simple(graph, Tile.into()),
         "Gather" => simple(graph, Gather { axis: axis(0)? }.into()),
-        "Compress" => simple(graph, Compress { axis: node.optional_int("axis")? }.into()),
+        "Compress" => simple(
+            graph,
+            Compress {
+                axis: node.optional_int("axis")?,
+            }
+            .into(),
+        ),
         "GatherElements" => simple(graph, GatherElements { axis: axis(0)? }.into()),
         "GatherND" if node.int("batch_dims", 0)? == 0 => simple(graph, GatherNd.into()),
-        "ScatterElements" | "Scatter" if node.text("reduction")?.is_none_or(|rule| rule == "none") => {
+        "ScatterElements" | "Scatter"
+            if node.text("reduction")?.is_none_or(|rule| rule == "none") =>
+        {
             simple(graph, ScatterElements { axis: axis(0)? }.into())
         }
-        "ScatterND" if node.text("reduction")?.is_none_or(|rule| rule == "none") => simple(graph, ScatterNd.into()),
+        "ScatterND" if node.text("reduction")?.is_none_or(|rule| rule == "none") => {
+            simple(graph, ScatterNd.into())
+        }
         "OneHot" => simple(graph, OneHot { axis: axis(-1)? }.into()),
         "MatMul" => simple(graph, MatMul.into()),
         "Gemm" => gemm(node, graph),
         "Softmax" | "LogSoftmax" => {
             let flattened = node.version < 13;
             let axis = axis(if flattened { 1 } else { -1 })?;
-            simple(graph, Softmax { axis, flattened, log: node.op() == "LogSoftmax" }.into())
+            simple(
+                graph,
+                Softmax {
+                    axis,
+                    flattened,
+                    log: node.op() == "LogSoftmax",
+                }
+                .into(),
+            )
         }
         "LpNormalization" => match node.int("p", 2)? {
-            p @ (1 | 2) => simple(graph, LpNormalize { axis: axis(-1)?, manhattan: p == 1 }.into()),
+            p @ (1 | 2) => simple(
+                graph,
+                LpNormalize {
+                    axis: axis(-1)?,
+                    manhattan: p == 1,
+                }
+                .into(),
+            ),
             p => Err(node.invalid(format!("attribute `p` is {p}, expected 1 or 2"))),
         },
         "ArgMax" | "ArgMin" => {
@@ -125,7 +190,10 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
             simple(graph, op.into())
         }
         "TopK" => {
-            let op = TopK { axis: axis(-1)?, largest: node.flag("largest", true)? };
+            let op = TopK {
+                axis: axis(-1)?,
+                largest: node.flag("largest", true)?,
+            };
             let k = match node.optional(1) {
                 Some(k) => k,
                 None => integers_constant(graph, &[node.int("k", -1)?]),
@@ -137,16 +205,21 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
                 [axis] => axis,
                 ref other => return Err(node.invalid(format!("the axes {other:?}, expected one"))),
             };
-            let op = CumSum { axis, exclusive: node.flag("exclusive", false)?, reverse: node.flag("reverse", false)? };
+            let op = CumSum {
+                axis,
+                exclusive: node.flag("exclusive", false)?,
+                reverse: node.flag("reverse", false)?,
+            };
             Ok(vec![graph.push(node, op, &[node.operand(0)?])?])
         }
         "NonZero" => simple(graph, NonZero.into()),
         "BatchNormalization" => batch_normalization(node, graph),
         "Scan" => pairwise::lower_scan(node, graph),
         "If" | "Loop" | "SequenceMap" => Err(node.unsupported("graphs inside operators")),
-        "RegexFullMatch" | "StringConcat" | "StringNormalizer" | "StringSplit" | "TfIdfVectorizer" | "Tokenizer" => {
-            Err(node.unsupported("manipulating text; turn text into numbers or categories before the model"))
-        }
+        "RegexFullMatch" | "StringConcat" | "StringNormalizer" | "StringSplit"
+        | "TfIdfVectorizer" | "Tokenizer" => Err(node.unsupported(
+            "manipulating text; turn text into numbers or categories before the model",
+        )),
         _ => Err(node.unsupported("this operator is not one the tabular engine runs")),
     }
 }
@@ -175,11 +248,17 @@ fn unary(node: &Node<'_>) -> Result<Option<Unary>, ImportError> {
         "Softsign" => Unary::Softsign,
         "LeakyRelu" => Unary::LeakyRelu(node.float("alpha", 0.01)?),
         "Elu" => Unary::Elu(node.float("alpha", 1.0)?),
-        "Selu" => Unary::Selu(node.float("alpha", 1.673_263_2)?, node.float("gamma", 1.050_701)?),
+        "Selu" => Unary::Selu(
+            node.float("alpha", 1.673_263_2)?,
+            node.float("gamma", 1.050_701)?,
+        ),
         "HardSigmoid" => Unary::HardSigmoid(node.float("alpha", 0.2)?, node.float("beta", 0.5)?),
         "ThresholdedRelu" => Unary::ThresholdedRelu(node.float("alpha", 1.0)?),
         "IsNaN" => Unary::IsNan,
-        "IsInf" => Unary::IsInf(node.flag("detect_positive", true)?, node.flag("detect_negative", true)?),
+        "IsInf" => Unary::IsInf(
+            node.flag("detect_positive", true)?,
+            node.flag("detect_negative", true)?,
+        ),
         "Not" => Unary::Not,
         _ => return Ok(None),
     }))
@@ -192,7 +271,12 @@ fn binary(node: &Node<'_>) -> Result<Option<Op>, ImportError> {
         "Mul" => Binary::Mul.into(),
         "Div" => Binary::Div.into(),
         "Pow" => Binary::Pow.into(),
-        "Mod" => if node.flag("fmod", false)? { Binary::Fmod } else { Binary::Mod }.into(),
+        "Mod" => if node.flag("fmod", false)? {
+            Binary::Fmod
+        } else {
+            Binary::Mod
+        }
+        .into(),
         "Equal" => Compare::Equal.into(),
         "Less" => Compare::Less.into(),
         "LessOrEqual" => Compare::LessOrEqual.into(),
@@ -204,7 +288,9 @@ fn binary(node: &Node<'_>) -> Result<Option<Op>, ImportError> {
         _ => return Ok(None),
     };
     if node.version < 7 && node.int("broadcast", 0)? != 0 && node.has("axis") {
-        return Err(node.unsupported("broadcasting along a named axis (before opset 7); export with a newer opset"));
+        return Err(node.unsupported(
+            "broadcasting along a named axis (before opset 7); export with a newer opset",
+        ));
     }
     Ok(Some(op))
 }
@@ -225,12 +311,20 @@ fn reduction(node: &Node<'_>) -> Option<Reduction> {
     })
 }
 
-fn reduce(node: &Node<'_>, graph: &mut Builder, reduction: Reduction) -> Result<Vec<Value>, ImportError> {
+fn reduce(
+    node: &Node<'_>,
+    graph: &mut Builder,
+    reduction: Reduction,
+) -> Result<Vec<Value>, ImportError> {
     let axes = axes(node, graph, 1)?.filter(|axes| !axes.is_empty());
     if axes.is_none() && node.flag("noop_with_empty_axes", false)? {
         return Ok(vec![node.operand(0)?]);
     }
-    let op = Reduce { reduction, axes, keep: node.flag("keepdims", true)? };
+    let op = Reduce {
+        reduction,
+        axes,
+        keep: node.flag("keepdims", true)?,
+    };
     Ok(vec![graph.push(node, op, &[node.operand(0)?])?])
 }
 
@@ -246,22 +340,44 @@ fn axes(node: &Node<'_>, graph: &Builder, operand: usize) -> Result<Option<Vec<i
 }
 
 /// The integers of a constant operand.
-fn constant_integers<'a>(node: &Node<'_>, graph: &'a Builder, operand: usize) -> Result<&'a [i64], ImportError> {
+fn constant_integers<'a>(
+    node: &Node<'_>,
+    graph: &'a Builder,
+    operand: usize,
+) -> Result<&'a [i64], ImportError> {
     match graph.constant_of(node.operand(operand)?).map(Tensor::data) {
         Some(Data::I64(values)) => Ok(values),
-        Some(other) => Err(node.invalid(format!("operand {operand} holds {:?}, expected integers", other.element_type()))),
-        None => Err(node.unsupported(format!("operand {operand} is computed from the row, expected a constant"))),
+        Some(other) => Err(node.invalid(format!(
+            "operand {operand} holds {:?}, expected integers",
+            other.element_type()
+        ))),
+        None => Err(node.unsupported(format!(
+            "operand {operand} is computed from the row, expected a constant"
+        ))),
     }
 }
 
 fn integers_constant(graph: &mut Builder, values: &[i64]) -> Value {
-    graph.constant(Tensor::new(vec![values.len()], Data::I64(values.to_vec())).expect("one element per integer"))
+    graph.constant(
+        Tensor::new(vec![values.len()], Data::I64(values.to_vec()))
+            .expect("one element per integer"),
+    )
 }
 
 fn constant(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError> {
-    let scalar = |data: Data| Tensor::new(if data.len() == 1 { vec![] } else { vec![data.len()] }, data);
+    let scalar = |data: Data| {
+        Tensor::new(
+            if data.len() == 1 {
+                vec![]
+            } else {
+                vec![data.len()]
+            },
+            data,
+        )
+    };
     let list = |data: Data| Tensor::new(vec![data.len()], data);
-    let symbols = |texts: &[&str]| Data::Symbol(texts.iter().map(|text| node.symbol(text)).collect());
+    let symbols =
+        |texts: &[&str]| Data::Symbol(texts.iter().map(|text| node.symbol(text)).collect());
     let tensor = if let Some(tensor) = node.tensor("value")? {
         Some(tensor)
     } else if let Some(value) = node.any_float("value_float")? {
@@ -279,7 +395,9 @@ fn constant(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportEr
     } else {
         return Err(node.unsupported("a constant without a dense value"));
     };
-    Ok(vec![graph.constant(tensor.ok_or_else(|| node.invalid("a constant of absurd extent"))?)])
+    Ok(vec![graph.constant(tensor.ok_or_else(|| {
+        node.invalid("a constant of absurd extent")
+    })?)])
 }
 
 /// Sum, mean, maximum or minimum of any number of operands, two at a time.
@@ -313,7 +431,11 @@ fn clip(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError>
     let double = graph.element_type(node.operand(0)?) == ElementType::F64;
     for limit in ["min", "max"] {
         operands.push(node.any_float(limit)?.map(|limit| {
-            let data = if double { Data::F64(vec![f64::from(limit)]) } else { Data::F32(vec![limit]) };
+            let data = if double {
+                Data::F64(vec![f64::from(limit)])
+            } else {
+                Data::F32(vec![limit])
+            };
             graph.constant(Tensor::new(vec![], data).expect("one element"))
         }));
     }
@@ -334,12 +456,20 @@ fn split(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError
         Some(sizes) if sizes.len() == parts as usize => Some(
             sizes
                 .iter()
-                .map(|&size| u32::try_from(size).map_err(|_| node.invalid(format!("a part of {size}"))))
+                .map(|&size| {
+                    u32::try_from(size).map_err(|_| node.invalid(format!("a part of {size}")))
+                })
                 .collect::<Result<_, _>>()?,
         ),
-        Some(sizes) => return Err(node.invalid(format!("{} sizes for {parts} outputs", sizes.len()))),
+        Some(sizes) => {
+            return Err(node.invalid(format!("{} sizes for {parts} outputs", sizes.len())));
+        }
     };
-    let op = Split { axis: node.int("axis", 0)?, sizes, parts };
+    let op = Split {
+        axis: node.int("axis", 0)?,
+        sizes,
+        parts,
+    };
     graph.push_many(node, op, &[Some(node.operand(0)?)], parts)
 }
 
@@ -349,8 +479,17 @@ fn slice(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError
     }
     let starts = integers_constant(graph, node.ints("starts")?);
     let ends = integers_constant(graph, node.ints("ends")?);
-    let axes = if node.has("axes") { Some(integers_constant(graph, node.ints("axes")?)) } else { None };
-    graph.push_many(node, Slice, &[Some(node.operand(0)?), Some(starts), Some(ends), axes], 1)
+    let axes = if node.has("axes") {
+        Some(integers_constant(graph, node.ints("axes")?))
+    } else {
+        None
+    };
+    graph.push_many(
+        node,
+        Slice,
+        &[Some(node.operand(0)?), Some(starts), Some(ends), axes],
+        1,
+    )
 }
 
 fn gemm(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError> {
@@ -363,7 +502,9 @@ fn gemm(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError>
     let mut operands = node.operands.clone();
     if op.transpose_b {
         // Folds where B is a constant.
-        let swap = Transpose { permutation: Some(vec![1, 0]) };
+        let swap = Transpose {
+            permutation: Some(vec![1, 0]),
+        };
         operands[1] = Some(graph.push(node, swap, &[node.operand(1)?])?);
         op.transpose_b = false;
     }

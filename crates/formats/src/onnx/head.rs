@@ -58,14 +58,23 @@ pub(super) enum Answer {
 pub(super) fn zip_map(node: &Node<'_>) -> Result<Bound, ImportError> {
     let texts = node.texts("classlabels_strings")?;
     let labels: Vec<Label> = if texts.is_empty() {
-        node.ints("classlabels_int64s")?.iter().map(|&label| Label::Integer(label)).collect()
+        node.ints("classlabels_int64s")?
+            .iter()
+            .map(|&label| Label::Integer(label))
+            .collect()
     } else {
-        texts.into_iter().map(|label| Label::Text(label.to_owned())).collect()
+        texts
+            .into_iter()
+            .map(|label| Label::Text(label.to_owned()))
+            .collect()
     };
     if labels.is_empty() {
         return Err(node.invalid("it has no class labels"));
     }
-    Ok(Bound::Classes { scores: node.operand(0)?, labels })
+    Ok(Bound::Classes {
+        scores: node.operand(0)?,
+        labels,
+    })
 }
 
 /// Finds the answer among the outputs, and what a user should know of it.
@@ -82,10 +91,14 @@ pub(super) fn read(
     symbols: &Symbols,
     options: &ImportOptions,
 ) -> Result<(Answer, Vec<String>), ImportError> {
-    let fail = |name: &str, reason: &str| ImportError::invalid(format!("ONNX output `{}`", shorten(name)), reason);
+    let fail = |name: &str, reason: &str| {
+        ImportError::invalid(format!("ONNX output `{}`", shorten(name)), reason)
+    };
     let mut outputs = Vec::new();
     for output in &graph.output {
-        let made = bound.get(&output.name).ok_or_else(|| fail(&output.name, "no operator makes it"))?;
+        let made = bound
+            .get(&output.name)
+            .ok_or_else(|| fail(&output.name, "no operator makes it"))?;
         outputs.push((output.name.as_str(), made));
     }
     let mut notes = Vec::new();
@@ -96,17 +109,30 @@ pub(super) fn read(
     };
     let answer = match outputs[..] {
         [] => return Err(ImportError::invalid("ONNX file", "it has no outputs")),
-        [(name, &Bound::Value(label)), (_, Bound::Classes { scores, labels }), ref rest @ ..] => {
+        [
+            (name, &Bound::Value(label)),
+            (_, Bound::Classes { scores, labels }),
+            ref rest @ ..,
+        ] => {
             ignore(rest);
             let own = labels_of(builder, symbols, label);
-            let labels = own.filter(|own| own.len() == labels.len()).unwrap_or_else(|| labels.clone());
+            let labels = own
+                .filter(|own| own.len() == labels.len())
+                .unwrap_or_else(|| labels.clone());
             classification(builder, name, label, *scores, labels)?
         }
         [(name, Bound::Classes { .. })] => {
             let reason = "scores without a label; export the label, too";
-            return Err(ImportError::unsupported(format!("ONNX output `{}`", shorten(name)), reason));
+            return Err(ImportError::unsupported(
+                format!("ONNX output `{}`", shorten(name)),
+                reason,
+            ));
         }
-        [(name, &Bound::Value(label)), (_, &Bound::Value(scores)), ref rest @ ..] if is_label(builder, label) => {
+        [
+            (name, &Bound::Value(label)),
+            (_, &Bound::Value(scores)),
+            ref rest @ ..,
+        ] if is_label(builder, label) => {
             one_label(builder, name, label)?;
             let labels = labels_of(builder, symbols, label).ok_or_else(|| {
                 ImportError::unsupported(
@@ -129,34 +155,63 @@ pub(super) fn read(
         }
         [(name, _), ..] => {
             let reason = "it is a map or a sequence, expected a label or numbers";
-            return Err(ImportError::unsupported(format!("ONNX output `{}`", shorten(name)), reason));
+            return Err(ImportError::unsupported(
+                format!("ONNX output `{}`", shorten(name)),
+                reason,
+            ));
         }
     };
     Ok((renamed(answer, builder, symbols, options)?, notes))
 }
 
 fn is_label(builder: &Builder, value: Value) -> bool {
-    matches!(builder.element_type(value), ElementType::I64 | ElementType::Symbol | ElementType::Bool)
+    matches!(
+        builder.element_type(value),
+        ElementType::I64 | ElementType::Symbol | ElementType::Bool
+    )
 }
 
-fn regression(builder: &Builder, name: &str, value: Value, options: &ImportOptions) -> Result<Answer, ImportError> {
+fn regression(
+    builder: &Builder,
+    name: &str,
+    value: Value,
+    options: &ImportOptions,
+) -> Result<Answer, ImportError> {
     let place = || format!("ONNX output `{}`", shorten(name));
     if builder.element_type(value) == ElementType::Symbol {
-        return Err(ImportError::unsupported(place(), "text without scores, expected numbers"));
+        return Err(ImportError::unsupported(
+            place(),
+            "text without scores, expected numbers",
+        ));
     }
     let columns = match builder.sample(value).map(Tensor::shape) {
         Some([SAMPLE_ROWS]) => 1,
-        None => return Err(ImportError::unsupported(place(), "its shape depends on the row's values")),
+        None => {
+            return Err(ImportError::unsupported(
+                place(),
+                "its shape depends on the row's values",
+            ));
+        }
         Some(&[SAMPLE_ROWS, columns]) if columns > 0 => columns,
         Some(shape) => {
-            return Err(ImportError::unsupported(place(), format!("shape {shape:?} for two rows, expected one row of numbers each")));
+            return Err(ImportError::unsupported(
+                place(),
+                format!("shape {shape:?} for two rows, expected one row of numbers each"),
+            ));
         }
     };
     let targets = match options.target_names.len() {
         0 if columns == 1 => vec![name.to_owned()],
-        0 => (0..columns).map(|column| format!("{name}_{column}")).collect(),
+        0 => (0..columns)
+            .map(|column| format!("{name}_{column}"))
+            .collect(),
         found if found == columns => options.target_names.clone(),
-        found => return Err(ImportError::invalid(place(), format!("{found} target names for {columns} numbers"))),
+        found => {
+            return Err(ImportError::invalid(
+                place(),
+                format!("{found} target names for {columns} numbers"),
+            ));
+        }
     };
     Ok(Answer::Regression { value, targets })
 }
@@ -167,7 +222,10 @@ fn one_label(builder: &Builder, name: &str, label: Value) -> Result<(), ImportEr
         Some([SAMPLE_ROWS] | [SAMPLE_ROWS, 1] | [1, SAMPLE_ROWS]) | None => Ok(()),
         Some(shape) => {
             let reason = format!("labels of shape {shape:?} for two rows, expected one label each");
-            Err(ImportError::unsupported(format!("ONNX output `{}`", shorten(name)), reason))
+            Err(ImportError::unsupported(
+                format!("ONNX output `{}`", shorten(name)),
+                reason,
+            ))
         }
     }
 }
@@ -179,15 +237,29 @@ fn classification(
     scores: Value,
     labels: Vec<Label>,
 ) -> Result<Answer, ImportError> {
-    let unsupported = |reason: String| Err(ImportError::unsupported(format!("ONNX output `{}`", shorten(name)), reason));
+    let unsupported = |reason: String| {
+        Err(ImportError::unsupported(
+            format!("ONNX output `{}`", shorten(name)),
+            reason,
+        ))
+    };
     one_label(builder, name, label)?;
     match builder.sample(scores).map(Tensor::shape) {
         Some([SAMPLE_ROWS] | [SAMPLE_ROWS, 1]) if labels.len() <= 2 => {}
         Some(&[SAMPLE_ROWS, columns]) if columns == labels.len() => {}
         None => {}
-        Some(shape) => return unsupported(format!("scores of shape {shape:?} for two rows and {} classes", labels.len())),
+        Some(shape) => {
+            return unsupported(format!(
+                "scores of shape {shape:?} for two rows and {} classes",
+                labels.len()
+            ));
+        }
     }
-    Ok(Answer::Classification { label, scores, labels })
+    Ok(Answer::Classification {
+        label,
+        scores,
+        labels,
+    })
 }
 
 /// Scores that come as one output per class, side by side.
@@ -197,7 +269,9 @@ fn columns_as_matrix(
     rest: &[(&str, &Bound)],
     classes: usize,
 ) -> Result<Option<Value>, ImportError> {
-    let single = |builder: &Builder, value: Value| matches!(builder.sample(value).map(Tensor::shape), Some([_] | [_, 1]));
+    let single = |builder: &Builder, value: Value| {
+        matches!(builder.sample(value).map(Tensor::shape), Some([_] | [_, 1]))
+    };
     if rest.len() + 1 != classes || classes < 2 || !single(builder, first) {
         return Ok(None);
     }
@@ -209,32 +283,56 @@ fn columns_as_matrix(
         }
     }
     let unsupported = |reason: String| ImportError::unsupported("ONNX outputs", reason);
-    let shape = builder.constant(Tensor::new(vec![2], Data::I64(vec![-1, 1])).expect("two elements"));
+    let shape =
+        builder.constant(Tensor::new(vec![2], Data::I64(vec![-1, 1])).expect("two elements"));
     let mut matrices = Vec::with_capacity(columns.len());
     for column in columns {
         let reshape = Reshape { allow_zero: false };
-        matrices.push(builder.answer("scores", reshape, &[column, shape]).map_err(unsupported)?);
+        matrices.push(
+            builder
+                .answer("scores", reshape, &[column, shape])
+                .map_err(unsupported)?,
+        );
     }
-    builder.answer("scores", Concat { axis: 1 }, &matrices).map(Some).map_err(unsupported)
+    builder
+        .answer("scores", Concat { axis: 1 }, &matrices)
+        .map(Some)
+        .map_err(unsupported)
 }
 
 /// The labels that `value` can take, in score order; `None` when the operators that make it do not tell.
 fn labels_of(builder: &Builder, symbols: &Symbols, mut value: Value) -> Option<Vec<Label>> {
-    let text = |symbol: &hyaline_model::Symbol| symbols.text(*symbol).map(|text| Label::Text(text.to_owned()));
+    let text = |symbol: &hyaline_model::Symbol| {
+        symbols
+            .text(*symbol)
+            .map(|text| Label::Text(text.to_owned()))
+    };
     let of_data = |data: &Data| -> Option<Vec<Label>> {
         let labels: Vec<Label> = match data {
             Data::I64(values) => values.iter().map(|&value| Label::Integer(value)).collect(),
-            Data::F32(values) => values.iter().map(|&value| Label::Integer(value as i64)).collect(),
-            Data::F64(values) => values.iter().map(|&value| Label::Integer(value as i64)).collect(),
+            Data::F32(values) => values
+                .iter()
+                .map(|&value| Label::Integer(value as i64))
+                .collect(),
+            Data::F64(values) => values
+                .iter()
+                .map(|&value| Label::Integer(value as i64))
+                .collect(),
             Data::Symbol(values) => values.iter().map(text).collect::<Option<_>>()?,
             Data::Bool(_) => return None,
         };
         let mut unique = Vec::with_capacity(labels.len());
-        labels.into_iter().for_each(|label| if !unique.contains(&label) { unique.push(label) });
+        labels.into_iter().for_each(|label| {
+            if !unique.contains(&label) {
+                unique.push(label)
+            }
+        });
         (unique.len() <= MAX_CLASSES).then_some(unique)
     };
     let of_labels = |labels: &Labels| match labels {
-        Labels::Integers(labels) => Some(labels.iter().map(|&label| Label::Integer(label)).collect()),
+        Labels::Integers(labels) => {
+            Some(labels.iter().map(|&label| Label::Integer(label)).collect())
+        }
         Labels::Symbols(labels) => labels.iter().map(text).collect(),
     };
     // Arithmetic with one constant between the set of labels and the output, as `1 - 2 · (score < 0)`; the last comes first.
@@ -253,7 +351,11 @@ fn labels_of(builder: &Builder, symbols: &Symbols, mut value: Value) -> Option<V
             }
             Op::ArgExtreme(extreme) => {
                 let shape = builder.sample(operand(0)?)?.shape();
-                let axis = if extreme.axis < 0 { extreme.axis + shape.len() as i64 } else { extreme.axis };
+                let axis = if extreme.axis < 0 {
+                    extreme.axis + shape.len() as i64
+                } else {
+                    extreme.axis
+                };
                 let extent = *shape.get(usize::try_from(axis).ok()?)?;
                 if extent > MAX_CLASSES {
                     return None;
@@ -263,24 +365,39 @@ fn labels_of(builder: &Builder, symbols: &Symbols, mut value: Value) -> Option<V
             Op::Select(_) => {
                 let mut labels = of_data(builder.constant_of(operand(2)?)?.data())?;
                 labels.extend(of_data(builder.constant_of(operand(1)?)?.data())?);
-                labels.sort_by_key(|label| if let Label::Integer(value) = label { *value } else { 0 });
+                labels.sort_by_key(|label| {
+                    if let Label::Integer(value) = label {
+                        *value
+                    } else {
+                        0
+                    }
+                });
                 labels.dedup();
                 break labels;
             }
             Op::Unary(Unary::Sign) => break vec![Label::Integer(-1), Label::Integer(1)],
             Op::LabelEncoder(encoder) => break of_data(encoder.values())?,
-            Op::Compare(_) | Op::Logical(_) | Op::Binarizer(_) => break vec![Label::Integer(0), Label::Integer(1)],
+            Op::Compare(_) | Op::Logical(_) | Op::Binarizer(_) => {
+                break vec![Label::Integer(0), Label::Integer(1)];
+            }
             Op::Binary(arithmetic @ (Binary::Add | Binary::Sub | Binary::Mul)) => {
                 let (a, b) = (operand(0)?, operand(1)?);
                 let constant_first = builder.constant_of(a).is_some();
                 let (constant, other) = if constant_first { (a, b) } else { (b, a) };
                 match builder.constant_of(constant)?.data() {
-                    Data::I64(values) if values.len() == 1 => steps.push((*arithmetic, values[0], constant_first)),
+                    Data::I64(values) if values.len() == 1 => {
+                        steps.push((*arithmetic, values[0], constant_first))
+                    }
                     _ => return None,
                 }
                 value = other;
             }
-            Op::Cast(_) | Op::Identity(_) | Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => {
+            Op::Cast(_)
+            | Op::Identity(_)
+            | Op::Reshape(_)
+            | Op::Flatten(_)
+            | Op::Squeeze(_)
+            | Op::Unsqueeze(_) => {
                 value = operand(0)?;
             }
             _ => return None,
@@ -291,11 +408,21 @@ fn labels_of(builder: &Builder, symbols: &Symbols, mut value: Value) -> Option<V
     }
     let mut numbers: Vec<i64> = found
         .iter()
-        .map(|label| if let Label::Integer(label) = label { Some(*label) } else { None })
+        .map(|label| {
+            if let Label::Integer(label) = label {
+                Some(*label)
+            } else {
+                None
+            }
+        })
         .collect::<Option<_>>()?;
     for (arithmetic, constant, constant_first) in steps.into_iter().rev() {
         for number in &mut numbers {
-            let (a, b) = if constant_first { (constant, *number) } else { (*number, constant) };
+            let (a, b) = if constant_first {
+                (constant, *number)
+            } else {
+                (*number, constant)
+            };
             *number = match arithmetic {
                 Binary::Add => a.wrapping_add(b),
                 Binary::Sub => a.wrapping_sub(b),
@@ -313,34 +440,93 @@ fn labels_of(builder: &Builder, symbols: &Symbols, mut value: Value) -> Option<V
 const MAX_CLASSES: usize = 1 << 16;
 
 /// The answer under the labels of `options`, where it has labels.
-fn renamed(answer: Answer, builder: &mut Builder, symbols: &Symbols, options: &ImportOptions) -> Result<Answer, ImportError> {
-    let Answer::Classification { label, scores, labels } = answer else { return Ok(answer) };
-    let wanted: Vec<Label> = options.labels.iter().map(|label| Label::Text(label.clone())).collect();
-    let same = labels.iter().zip(&options.labels).all(|(own, wanted)| match own {
-        Label::Text(own) => own == wanted,
-        Label::Integer(own) => own.to_string() == *wanted,
-    });
+fn renamed(
+    answer: Answer,
+    builder: &mut Builder,
+    symbols: &Symbols,
+    options: &ImportOptions,
+) -> Result<Answer, ImportError> {
+    let Answer::Classification {
+        label,
+        scores,
+        labels,
+    } = answer
+    else {
+        return Ok(answer);
+    };
+    let wanted: Vec<Label> = options
+        .labels
+        .iter()
+        .map(|label| Label::Text(label.clone()))
+        .collect();
+    let same = labels
+        .iter()
+        .zip(&options.labels)
+        .all(|(own, wanted)| match own {
+            Label::Text(own) => own == wanted,
+            Label::Integer(own) => own.to_string() == *wanted,
+        });
     if wanted.is_empty() || (wanted.len() == labels.len() && same) {
-        return Ok(Answer::Classification { label, scores, labels });
+        return Ok(Answer::Classification {
+            label,
+            scores,
+            labels,
+        });
     }
     let invalid = |reason: String| ImportError::invalid("ONNX outputs", reason);
     if wanted.len() != labels.len() {
-        return Err(invalid(format!("{} labels are given for the {} classes of the file", wanted.len(), labels.len())));
+        return Err(invalid(format!(
+            "{} labels are given for the {} classes of the file",
+            wanted.len(),
+            labels.len()
+        )));
     }
     // A text label that is only in another order would be renamed to another class.
     if labels.iter().all(|label| wanted.contains(label)) {
-        return Err(invalid(format!("the labels are given in another order than the file's {labels:?}")));
+        return Err(invalid(format!(
+            "the labels are given in another order than the file's {labels:?}"
+        )));
     }
     let keys: Data = match &labels[0] {
-        Label::Integer(_) => Data::I64(labels.iter().filter_map(|label| if let Label::Integer(label) = label { Some(*label) } else { None }).collect()),
+        Label::Integer(_) => Data::I64(
+            labels
+                .iter()
+                .filter_map(|label| {
+                    if let Label::Integer(label) = label {
+                        Some(*label)
+                    } else {
+                        None
+                    }
+                })
+                .collect(),
+        ),
         Label::Text(_) => Data::Symbol(
-            labels.iter().filter_map(|label| if let Label::Text(label) = label { Some(symbols.symbol(label)) } else { None }).collect(),
+            labels
+                .iter()
+                .filter_map(|label| {
+                    if let Label::Text(label) = label {
+                        Some(symbols.symbol(label))
+                    } else {
+                        None
+                    }
+                })
+                .collect(),
         ),
     };
     // One more, the default, which no label of the file takes.
-    let texts = options.labels.iter().chain(options.labels.first()).map(|label| symbols.symbol(label));
+    let texts = options
+        .labels
+        .iter()
+        .chain(options.labels.first())
+        .map(|label| symbols.symbol(label));
     let texts = Data::Symbol(texts.collect());
     let encoder = LabelEncoder::new(&keys, texts).map_err(invalid)?;
-    let label = builder.answer("label", encoder, &[label]).map_err(invalid)?;
-    Ok(Answer::Classification { label, scores, labels: wanted })
+    let label = builder
+        .answer("label", encoder, &[label])
+        .map_err(invalid)?;
+    Ok(Answer::Classification {
+        label,
+        scores,
+        labels: wanted,
+    })
 }

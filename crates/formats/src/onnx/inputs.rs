@@ -58,13 +58,24 @@ pub(super) fn read(
     builder: &mut Builder,
     bound: &mut BTreeMap<String, Bound>,
 ) -> Result<Inputs, ImportError> {
-    let constants: BTreeSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let constants: BTreeSet<&str> = graph
+        .initializer
+        .iter()
+        .map(|tensor| tensor.name.as_str())
+        .collect();
     let mut declared = Vec::new();
-    for info in graph.input.iter().filter(|info| !constants.contains(info.name.as_str())) {
+    for info in graph
+        .input
+        .iter()
+        .filter(|info| !constants.contains(info.name.as_str()))
+    {
         declared.push(declare(info, graph)?);
     }
     let names = named(model, options);
-    let open = declared.iter().filter(|input| input.width.is_none()).count();
+    let open = declared
+        .iter()
+        .filter(|input| input.width.is_none())
+        .count();
     let known: i64 = declared.iter().filter_map(|input| input.width).sum();
     let mut features = Vec::new();
     for input in &declared {
@@ -75,12 +86,18 @@ pub(super) fn read(
             None => {
                 let width = widest_use(graph, input.name);
                 width.ok_or_else(|| {
-                    ImportError::invalid(place(), "the file does not say how many columns it has; name the features")
+                    ImportError::invalid(
+                        place(),
+                        "the file does not say how many columns it has; name the features",
+                    )
                 })?
             }
         };
         if !(1..=MAX_FEATURES).contains(&width) {
-            return Err(ImportError::unsupported(place(), format!("{width} columns, expected 1 to {MAX_FEATURES}")));
+            return Err(ImportError::unsupported(
+                place(),
+                format!("{width} columns, expected 1 to {MAX_FEATURES}"),
+            ));
         }
         let value = builder.input(GraphInput {
             name: input.name.to_owned(),
@@ -98,7 +115,10 @@ pub(super) fn read(
             features.push(Feature::new(name, kind(input.element_type)));
         }
         let made = match &input.keys {
-            Some(keys) => Bound::Dictionary(Dictionary { keys: keys.clone(), value }),
+            Some(keys) => Bound::Dictionary(Dictionary {
+                keys: keys.clone(),
+                value,
+            }),
             None => Bound::Value(value),
         };
         if bound.insert(input.name.to_owned(), made).is_some() {
@@ -106,12 +126,23 @@ pub(super) fn read(
         }
     }
     if !names.is_empty() && names.len() != features.len() {
-        let reason = format!("{} feature names for {} features", names.len(), features.len());
+        let reason = format!(
+            "{} feature names for {} features",
+            names.len(),
+            features.len()
+        );
         return Err(ImportError::invalid("ONNX inputs", reason));
     }
     let mut notes = Vec::new();
-    if names.is_empty() && declared.iter().any(|input| input.width != Some(1) && input.keys.is_none()) {
-        notes.push(format!("the file does not name its features; they are called `{}` and so on", features[0].name));
+    if names.is_empty()
+        && declared
+            .iter()
+            .any(|input| input.width != Some(1) && input.keys.is_none())
+    {
+        notes.push(format!(
+            "the file does not name its features; they are called `{}` and so on",
+            features[0].name
+        ));
     }
     for (feature, name) in features.iter_mut().zip(names) {
         feature.name = name;
@@ -127,7 +158,10 @@ fn kind(element_type: ElementType) -> FeatureKind {
         ElementType::F32 | ElementType::F64 => FeatureKind::Number,
         ElementType::I64 => FeatureKind::Integer,
         ElementType::Bool => FeatureKind::Boolean,
-        ElementType::Symbol => FeatureKind::Category(Categories { values: Vec::new(), unseen: Unseen::Accepted }),
+        ElementType::Symbol => FeatureKind::Category(Categories {
+            values: Vec::new(),
+            unseen: Unseen::Accepted,
+        }),
     }
 }
 
@@ -136,39 +170,79 @@ fn named(model: &ModelProto, options: &ImportOptions) -> Vec<String> {
     if !options.feature_names.is_empty() {
         return options.feature_names.clone();
     }
-    let Some(entry) = model.metadata_props.iter().find(|entry| entry.key == "feature_names") else { return Vec::new() };
-    serde_json::from_str(&entry.value)
-        .unwrap_or_else(|_| entry.value.split(',').map(|name| name.trim().to_owned()).collect())
+    let Some(entry) = model
+        .metadata_props
+        .iter()
+        .find(|entry| entry.key == "feature_names")
+    else {
+        return Vec::new();
+    };
+    serde_json::from_str(&entry.value).unwrap_or_else(|_| {
+        entry
+            .value
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .collect()
+    })
 }
 
 fn declare<'a>(info: &'a ValueInfoProto, graph: &GraphProto) -> Result<Declared<'a>, ImportError> {
-    let unsupported = |reason: String| ImportError::unsupported(format!("ONNX input `{}`", shorten(&info.name)), reason);
+    let unsupported = |reason: String| {
+        ImportError::unsupported(format!("ONNX input `{}`", shorten(&info.name)), reason)
+    };
     let empty = TypeProto::default();
     let declared = info.r#type.as_ref().unwrap_or(&empty);
     if declared.map_type.is_some() || declared.sequence_type.is_some() {
         let keys = dictionary_keys(graph, &info.name).map_err(unsupported)?;
         let width = Some(keys.len() as i64);
-        return Ok(Declared { name: &info.name, element_type: ElementType::F32, width, flat: false, keys: Some(keys) });
+        return Ok(Declared {
+            name: &info.name,
+            element_type: ElementType::F32,
+            width,
+            flat: false,
+            keys: Some(keys),
+        });
     }
-    let tensor = declared.tensor_type.as_ref().ok_or_else(|| unsupported("it is neither a tensor nor a map".to_owned()))?;
-    let element_type = element_type(tensor.elem_type).map_err(unsupported)?;
-    let dims: Vec<Option<i64>> = tensor
-        .shape
+    let tensor = declared
+        .tensor_type
         .as_ref()
-        .map_or(vec![None, None], |shape| shape.dim.iter().map(|dim| dim.dim_value.filter(|&extent| extent > 0)).collect());
+        .ok_or_else(|| unsupported("it is neither a tensor nor a map".to_owned()))?;
+    let element_type = element_type(tensor.elem_type).map_err(unsupported)?;
+    let dims: Vec<Option<i64>> = tensor.shape.as_ref().map_or(vec![None, None], |shape| {
+        shape
+            .dim
+            .iter()
+            .map(|dim| dim.dim_value.filter(|&extent| extent > 0))
+            .collect()
+    });
     let (width, flat) = match dims[..] {
         [_] => (Some(1), true),
         [_, width] => (width, false),
-        _ => return Err(unsupported(format!("it has {} axes, expected rows and columns", dims.len()))),
+        _ => {
+            return Err(unsupported(format!(
+                "it has {} axes, expected rows and columns",
+                dims.len()
+            )));
+        }
     };
-    Ok(Declared { name: &info.name, element_type, width, flat, keys: None })
+    Ok(Declared {
+        name: &info.name,
+        element_type,
+        width,
+        flat,
+        keys: None,
+    })
 }
 
 /// Columns that the first operator on the input is made for, where its attributes tell.
 fn widest_use(graph: &GraphProto, name: &str) -> Option<i64> {
     let length = |attribute: &AttributeProto| match attribute.name.as_str() {
         "offset" | "scale" if attribute.floats.len() > 1 => Some(attribute.floats.len() as i64),
-        "nodes_featureids" => attribute.ints.iter().max().map(|largest| largest.saturating_add(1)),
+        "nodes_featureids" => attribute
+            .ints
+            .iter()
+            .max()
+            .map(|largest| largest.saturating_add(1)),
         _ => None,
     };
     graph
@@ -184,10 +258,23 @@ fn dictionary_keys(graph: &GraphProto, name: &str) -> Result<Vec<String>, String
     let mut vocabularies = graph
         .node
         .iter()
-        .filter(|node| node.op_type == "DictVectorizer" && node.input.iter().any(|input| input == name))
-        .map(|node| node.attribute.iter().find(|attribute| attribute.name == "string_vocabulary"));
-    let first = vocabularies.next().flatten().ok_or("a map that no DictVectorizer with text keys reads")?;
-    first.strings.iter().map(|key| text(key).map(str::to_owned)).collect()
+        .filter(|node| {
+            node.op_type == "DictVectorizer" && node.input.iter().any(|input| input == name)
+        })
+        .map(|node| {
+            node.attribute
+                .iter()
+                .find(|attribute| attribute.name == "string_vocabulary")
+        });
+    let first = vocabularies
+        .next()
+        .flatten()
+        .ok_or("a map that no DictVectorizer with text keys reads")?;
+    first
+        .strings
+        .iter()
+        .map(|key| text(key).map(str::to_owned))
+        .collect()
 }
 
 /// The vector of a dictionary's values: its keys are the vectorizer's, so the input is the vector already.

@@ -3,7 +3,9 @@
 
 use hyaline_model::graph::dense::Concat;
 use hyaline_model::graph::{Graph, GraphNode, Linear, Op, ValueId};
-use hyaline_model::trees::{Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight};
+use hyaline_model::trees::{
+    Aggregate, EnsembleParts, Leaf, Node, Split, Test, TreeEnsemble, Weight,
+};
 use hyaline_model::{Data, ElementType, Tensor};
 
 use super::core::numbers;
@@ -42,14 +44,22 @@ pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<(Rewritten, Str
     let mut members = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
         let (outputs, columns) = match &node.op {
-            Op::Trees(trees) if matches!(trees.parts().aggregate, Aggregate::Sum | Aggregate::Average) => {
+            Op::Trees(trees)
+                if matches!(trees.parts().aggregate, Aggregate::Sum | Aggregate::Average) =>
+            {
                 (trees.outputs(), trees.columns())
             }
             Op::Trees(_) => return None,
             Op::Linear(linear) => (linear.outputs(), linear.columns()),
             _ => continue,
         };
-        members.push(Member { node: index, op: &node.op, outputs, columns, operand: node.inputs[0]? });
+        members.push(Member {
+            node: index,
+            op: &node.op,
+            outputs,
+            columns,
+            operand: node.inputs[0]?,
+        });
     }
     let margins: usize = members.iter().map(|member| member.outputs).sum();
     if members.len() < 2 || margins > MAX_MARGINS {
@@ -68,11 +78,28 @@ pub(super) fn merge(graph: &Graph, wanted: &[ValueId]) -> Option<(Rewritten, Str
     }
     let matrices = Matrices::of(&members);
     let (kind, sum) = match members[0].op {
-        Op::Trees(_) => ("tree ensembles", Op::from(TreeEnsemble::new(add_up_trees(&members, &matrices, &affine)?).ok()?)),
-        _ => ("linear models", Op::from(add_up_linear(&members, &matrices, &affine)?)),
+        Op::Trees(_) => (
+            "tree ensembles",
+            Op::from(TreeEnsemble::new(add_up_trees(&members, &matrices, &affine)?).ok()?),
+        ),
+        _ => (
+            "linear models",
+            Op::from(add_up_linear(&members, &matrices, &affine)?),
+        ),
     };
-    let rewritten = rewrite::replace(graph, place, stand_in(sum, &matrices, place, &affine), wanted)?;
-    Some((rewritten, format!("{} {kind} whose answers are added up became one", members.len())))
+    let rewritten = rewrite::replace(
+        graph,
+        place,
+        stand_in(sum, &matrices, place, &affine),
+        wanted,
+    )?;
+    Some((
+        rewritten,
+        format!(
+            "{} {kind} whose answers are added up became one",
+            members.len()
+        ),
+    ))
 }
 
 /// The matrices that estimators read, side by side.
@@ -86,10 +113,18 @@ struct Matrices {
 
 impl Matrices {
     fn of(members: &[Member<'_>]) -> Matrices {
-        let mut matrices = Matrices { operands: Vec::new(), first: Vec::new(), columns: 0 };
+        let mut matrices = Matrices {
+            operands: Vec::new(),
+            first: Vec::new(),
+            columns: 0,
+        };
         for (index, member) in members.iter().enumerate() {
-            let known = members[..index].iter().position(|other| other.operand == member.operand);
-            matrices.first.push(known.map_or(matrices.columns, |other| matrices.first[other]));
+            let known = members[..index]
+                .iter()
+                .position(|other| other.operand == member.operand);
+            matrices
+                .first
+                .push(known.map_or(matrices.columns, |other| matrices.first[other]));
             if known.is_none() {
                 matrices.operands.push(member.operand);
                 matrices.columns += member.columns;
@@ -110,13 +145,23 @@ fn probes(graph: &Graph, members: &[Member<'_>], margins: usize) -> Option<(Vec<
         rows.push(row);
     }
     for check in 0..CHECKS {
-        rows.push((0..margins).map(|margin| ((check * 31 + margin * 17 + 5) % 23) as f64 / 4.0 - 2.5).collect());
+        rows.push(
+            (0..margins)
+                .map(|margin| ((check * 31 + margin * 17 + 5) % 23) as f64 / 4.0 - 2.5)
+                .collect(),
+        );
     }
     let mut given = Vec::new();
     let mut first = 0;
     for &Member { node, outputs, .. } in members {
-        let own = rows.iter().flat_map(|row| row[first..first + outputs].iter().copied()).collect();
-        given.push((graph.outputs_of(node).next()?, Tensor::new(vec![rows.len(), outputs], Data::F64(own))?));
+        let own = rows
+            .iter()
+            .flat_map(|row| row[first..first + outputs].iter().copied())
+            .collect();
+        given.push((
+            graph.outputs_of(node).next()?,
+            Tensor::new(vec![rows.len(), outputs], Data::F64(own))?,
+        ));
         first += outputs;
     }
     Some((rows, given))
@@ -131,11 +176,20 @@ fn affine(probes: &[Vec<f64>], margins: usize, made: &Tensor) -> Option<Affine> 
     }
     let values = numbers(made)?;
     let outputs = values.len() / rows;
-    let offset = values.get(..outputs).filter(|offset| !offset.is_empty())?.to_vec();
+    let offset = values
+        .get(..outputs)
+        .filter(|offset| !offset.is_empty())?
+        .to_vec();
     let coefficients: Vec<Vec<f64>> = (0..outputs)
-        .map(|output| (0..margins).map(|margin| values[(margin + 1) * outputs + output] - offset[output]).collect())
+        .map(|output| {
+            (0..margins)
+                .map(|margin| values[(margin + 1) * outputs + output] - offset[output])
+                .collect()
+        })
         .collect();
-    let used = (0..margins).filter(|&margin| coefficients.iter().any(|own| own[margin] != 0.0)).count();
+    let used = (0..margins)
+        .filter(|&margin| coefficients.iter().any(|own| own[margin] != 0.0))
+        .count();
     let holds = probes.iter().enumerate().all(|(row, probe)| {
         (0..outputs).all(|output| {
             let terms = probe.iter().zip(&coefficients[output]).map(|(x, c)| x * c);
@@ -144,13 +198,28 @@ fn affine(probes: &[Vec<f64>], margins: usize, made: &Tensor) -> Option<Affine> 
         })
     });
     let shape = made.shape().to_vec();
-    (holds && used >= 2).then(|| Affine { offset, coefficients, shape, element_type: made.element_type() })
+    (holds && used >= 2).then(|| Affine {
+        offset,
+        coefficients,
+        shape,
+        element_type: made.element_type(),
+    })
 }
 
 /// The ensembles' trees side by side, their leaves scaled; `None` unless all are ensembles.
-fn add_up_trees(members: &[Member<'_>], matrices: &Matrices, affine: &Affine) -> Option<EnsembleParts> {
+fn add_up_trees(
+    members: &[Member<'_>],
+    matrices: &Matrices,
+    affine: &Affine,
+) -> Option<EnsembleParts> {
     let outputs = affine.offset.len();
-    let ensembles = members.iter().map(|member| if let Op::Trees(trees) = member.op { Some(trees) } else { None });
+    let ensembles = members.iter().map(|member| {
+        if let Op::Trees(trees) = member.op {
+            Some(trees)
+        } else {
+            None
+        }
+    });
     let ensembles: Vec<&TreeEnsemble> = ensembles.collect::<Option<_>>()?;
     let mut sum = EnsembleParts {
         columns: u32::try_from(matrices.columns).ok()?,
@@ -159,16 +228,24 @@ fn add_up_trees(members: &[Member<'_>], matrices: &Matrices, affine: &Affine) ->
         nodes: Vec::new(),
         weights: Vec::new(),
         sets: Vec::new(),
-        covers: ensembles.iter().all(|ensemble| ensemble.parts().covers.is_some()).then(Vec::new),
+        covers: ensembles
+            .iter()
+            .all(|ensemble| ensemble.parts().covers.is_some())
+            .then(Vec::new),
         base: affine.offset.clone(),
         aggregate: Aggregate::Sum,
     };
     let mut first_margin = 0;
     for (ensemble, &first_column) in ensembles.into_iter().zip(&matrices.first) {
         let parts = ensemble.parts();
-        let scale = if parts.aggregate == Aggregate::Average { 1.0 / parts.roots.len() as f64 } else { 1.0 };
+        let scale = if parts.aggregate == Aggregate::Average {
+            1.0 / parts.roots.len() as f64
+        } else {
+            1.0
+        };
         let (first_node, first_set) = (sum.nodes.len() as u32, sum.sets.len() as u32);
-        sum.roots.extend(parts.roots.iter().map(|root| root + first_node));
+        sum.roots
+            .extend(parts.roots.iter().map(|root| root + first_node));
         for node in &parts.nodes {
             let node = match *node {
                 Node::Split(split) => Node::Split(Split {
@@ -186,13 +263,21 @@ fn add_up_trees(members: &[Member<'_>], matrices: &Matrices, affine: &Affine) ->
                     let own = &parts.weights[leaf.first as usize..][..leaf.count as usize];
                     let first = sum.weights.len() as u32;
                     for (output, coefficients) in affine.coefficients.iter().enumerate() {
-                        let terms = own.iter().map(|weight| weight.value * coefficients[first_margin + weight.output as usize]);
+                        let terms = own.iter().map(|weight| {
+                            weight.value * coefficients[first_margin + weight.output as usize]
+                        });
                         let value = scale * terms.sum::<f64>();
                         if value != 0.0 {
-                            sum.weights.push(Weight { output: output as u32, value });
+                            sum.weights.push(Weight {
+                                output: output as u32,
+                                value,
+                            });
                         }
                     }
-                    Node::Leaf(Leaf { first, count: sum.weights.len() as u32 - first })
+                    Node::Leaf(Leaf {
+                        first,
+                        count: sum.weights.len() as u32 - first,
+                    })
                 }
             };
             sum.nodes.push(node);
@@ -202,7 +287,12 @@ fn add_up_trees(members: &[Member<'_>], matrices: &Matrices, affine: &Affine) ->
             covers.extend(own);
         }
         for (base, coefficients) in sum.base.iter_mut().zip(&affine.coefficients) {
-            *base += parts.base.iter().zip(&coefficients[first_margin..]).map(|(x, c)| x * c).sum::<f64>();
+            *base += parts
+                .base
+                .iter()
+                .zip(&coefficients[first_margin..])
+                .map(|(x, c)| x * c)
+                .sum::<f64>();
         }
         first_margin += ensemble.outputs();
     }
@@ -215,12 +305,19 @@ fn add_up_linear(members: &[Member<'_>], matrices: &Matrices, affine: &Affine) -
     let mut intercept = affine.offset.clone();
     let mut first_margin = 0;
     for (member, &first_column) in members.iter().zip(&matrices.first) {
-        let Op::Linear(linear) = member.op else { return None };
+        let Op::Linear(linear) = member.op else {
+            return None;
+        };
         for (output, coefficients) in affine.coefficients.iter().enumerate() {
             let sums = &mut weights[output * matrices.columns + first_column..][..member.columns];
-            for (own, coefficient) in coefficients[first_margin..][..member.outputs].iter().enumerate() {
+            for (own, coefficient) in coefficients[first_margin..][..member.outputs]
+                .iter()
+                .enumerate()
+            {
                 intercept[output] += coefficient * linear.intercept()[own];
-                sums.iter_mut().zip(linear.weights(own)).for_each(|(sum, weight)| *sum += coefficient * weight);
+                sums.iter_mut()
+                    .zip(linear.weights(own))
+                    .for_each(|(sum, weight)| *sum += coefficient * weight);
             }
         }
         first_margin += member.outputs;
@@ -239,9 +336,17 @@ fn stand_in(estimator: Op, matrices: &Matrices, place: Place, affine: &Affine) -
     let mut nodes = match matrices.operands[..] {
         [operand] => vec![node("sum", estimator, &[operand])],
         ref operands => {
-            vec![node("columns", Concat { axis: 1 }.into(), operands), node("sum", estimator, &[place.inserted(0)])]
+            vec![
+                node("columns", Concat { axis: 1 }.into(), operands),
+                node("sum", estimator, &[place.inserted(0)]),
+            ]
         }
     };
-    rewrite::finish(&mut nodes, place, affine.shape.len() == 1, affine.element_type);
+    rewrite::finish(
+        &mut nodes,
+        place,
+        affine.shape.len() == 1,
+        affine.element_type,
+    );
     nodes
 }

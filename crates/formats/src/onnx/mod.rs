@@ -36,7 +36,10 @@ use proto::{GraphProto, ModelProto, NodeProto};
 /// Whether `bytes` may be an ONNX file: a protobuf that starts with the IR version or another field of a `ModelProto`.
 pub(crate) fn recognises(bytes: &[u8]) -> bool {
     // Fields 1 to 8, 14, 20 and 25 as varint or length-delimited.
-    matches!(bytes.first(), Some(0x08 | 0x28 | 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42 | 0x72))
+    matches!(
+        bytes.first(),
+        Some(0x08 | 0x28 | 0x12 | 0x1a | 0x22 | 0x32 | 0x3a | 0x42 | 0x72)
+    )
 }
 
 /// Reads an ONNX file.
@@ -44,9 +47,12 @@ pub(crate) fn recognises(bytes: &[u8]) -> bool {
 /// # Errors
 /// [`ImportError`] naming the operator, its domain, version and node.
 pub(crate) fn read(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
-    let model =
-        ModelProto::decode(bytes).map_err(|error| ImportError::invalid("ONNX file", format!("damaged protobuf: {error}")))?;
-    let graph = model.graph.as_ref().ok_or_else(|| ImportError::invalid("ONNX file", "it has no graph"))?;
+    let model = ModelProto::decode(bytes)
+        .map_err(|error| ImportError::invalid("ONNX file", format!("damaged protobuf: {error}")))?;
+    let graph = model
+        .graph
+        .as_ref()
+        .ok_or_else(|| ImportError::invalid("ONNX file", "it has no graph"))?;
     let symbols = texts::collect(graph, options)?;
     let mut builder = Builder::default();
     let mut bound = BTreeMap::new();
@@ -67,8 +73,12 @@ fn initializers(
     bound: &mut BTreeMap<String, Bound>,
 ) -> Result<(), ImportError> {
     for proto in &graph.initializer {
-        let tensor = constants::tensor(proto, symbols)
-            .map_err(|reason| ImportError::unsupported(format!("ONNX initializer `{}`", shorten(&proto.name)), reason))?;
+        let tensor = constants::tensor(proto, symbols).map_err(|reason| {
+            ImportError::unsupported(
+                format!("ONNX initializer `{}`", shorten(&proto.name)),
+                reason,
+            )
+        })?;
         let value = builder.constant(tensor);
         bound.insert(proto.name.clone(), Bound::Value(value));
     }
@@ -83,7 +93,11 @@ fn lower(
     builder: &mut Builder,
     bound: &mut BTreeMap<String, Bound>,
 ) -> Result<(), ImportError> {
-    let domain = if proto.domain == "ai.onnx" { "" } else { proto.domain.as_str() };
+    let domain = if proto.domain == "ai.onnx" {
+        ""
+    } else {
+        proto.domain.as_str()
+    };
     let version = model
         .opset_import
         .iter()
@@ -102,12 +116,20 @@ fn lower(
             None => {
                 return Err(ImportError::invalid(
                     node::place(proto, version),
-                    format!("it uses `{}`, which no input, constant or earlier operator makes", shorten(name)),
+                    format!(
+                        "it uses `{}`, which no input, constant or earlier operator makes",
+                        shorten(name)
+                    ),
                 ));
             }
         });
     }
-    let node = Node { proto, version, operands, symbols };
+    let node = Node {
+        proto,
+        version,
+        operands,
+        symbols,
+    };
     let made: Vec<Bound> = match (domain, node.op(), structured) {
         ("ai.onnx.ml", "ZipMap", None) => vec![head::zip_map(&node)?],
         ("ai.onnx.ml", "DictVectorizer", Some(Bound::Dictionary(keys))) => {
@@ -119,9 +141,11 @@ fn lower(
             return Err(node.unsupported("several answers per row; export one model per answer"));
         }
         ("", ..) => values(dense::lower(&node, builder)?),
-        ("ai.onnx.ml", "TreeEnsemble" | "TreeEnsembleClassifier" | "TreeEnsembleRegressor", None) => {
-            values(trees::lower(&node, builder)?)
-        }
+        (
+            "ai.onnx.ml",
+            "TreeEnsemble" | "TreeEnsembleClassifier" | "TreeEnsembleRegressor",
+            None,
+        ) => values(trees::lower(&node, builder)?),
         ("ai.onnx.ml", ..) => values(ml::lower(&node, builder)?),
         ("com.microsoft", "Tokenizer", None) => return dense::lower(&node, builder).map(|_| ()),
         ("com.microsoft", "CDist", None) => values(pairwise::lower_cdist(&node, builder)?),
@@ -141,5 +165,9 @@ fn values(values: Vec<Value>) -> Vec<Bound> {
 
 /// A name out of the file, short enough for an error text.
 fn shorten(name: &str) -> String {
-    if name.chars().count() <= 80 { name.to_owned() } else { name.chars().take(77).chain("...".chars()).collect() }
+    if name.chars().count() <= 80 {
+        name.to_owned()
+    } else {
+        name.chars().take(77).chain("...".chars()).collect()
+    }
 }

@@ -50,7 +50,8 @@ impl<'a> Node<'a> {
     /// # Errors
     /// When it is absent.
     pub(crate) fn operand(&self, index: usize) -> Result<Value, ImportError> {
-        self.optional(index).ok_or_else(|| self.invalid(format!("operand {index} is missing")))
+        self.optional(index)
+            .ok_or_else(|| self.invalid(format!("operand {index} is missing")))
     }
 
     /// Operand `index`, where present.
@@ -60,13 +61,34 @@ impl<'a> Node<'a> {
 
     /// The attribute `name`, of one of the types `expected` (numbers of `AttributeProto.AttributeType`; 0 when a writer
     /// left the type out).
-    fn attribute(&self, name: &str, expected: i32) -> Result<Option<&'a AttributeProto>, ImportError> {
-        let Some(found) = self.proto.attribute.iter().find(|attribute| attribute.name == name) else { return Ok(None) };
+    fn attribute(
+        &self,
+        name: &str,
+        expected: i32,
+    ) -> Result<Option<&'a AttributeProto>, ImportError> {
+        let Some(found) = self
+            .proto
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
+        else {
+            return Ok(None);
+        };
         if found.r#type != expected && found.r#type != 0 {
             return Err(self.invalid(format!(
                 "attribute `{name}` has the type {}, expected {}",
                 found.r#type,
-                ["", "a float", "an integer", "a text", "a tensor", "a graph", "floats", "integers", "texts"][expected as usize]
+                [
+                    "",
+                    "a float",
+                    "an integer",
+                    "a text",
+                    "a tensor",
+                    "a graph",
+                    "floats",
+                    "integers",
+                    "texts"
+                ][expected as usize]
             )));
         }
         Ok(Some(found))
@@ -74,14 +96,21 @@ impl<'a> Node<'a> {
 
     /// Whether there is an attribute `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.proto.attribute.iter().any(|attribute| attribute.name == name)
+        self.proto
+            .attribute
+            .iter()
+            .any(|attribute| attribute.name == name)
     }
 
     /// A finite number.
     pub(crate) fn float(&self, name: &str, default: f32) -> Result<f32, ImportError> {
-        let value = self.attribute(name, 1)?.map_or(default, |attribute| attribute.f);
+        let value = self
+            .attribute(name, 1)?
+            .map_or(default, |attribute| attribute.f);
         if !value.is_finite() {
-            return Err(self.invalid(format!("attribute `{name}` is {value}, expected a finite number")));
+            return Err(self.invalid(format!(
+                "attribute `{name}` is {value}, expected a finite number"
+            )));
         }
         Ok(value)
     }
@@ -107,33 +136,48 @@ impl<'a> Node<'a> {
             None => Ok(default),
             Some(0) => Ok(false),
             Some(1) => Ok(true),
-            Some(other) => Err(self.invalid(format!("attribute `{name}` is {other}, expected 0 or 1"))),
+            Some(other) => {
+                Err(self.invalid(format!("attribute `{name}` is {other}, expected 0 or 1")))
+            }
         }
     }
 
     /// A text; `None` when absent.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&'a str>, ImportError> {
-        let Some(attribute) = self.attribute(name, 3)? else { return Ok(None) };
-        Ok(Some(constants::text(&attribute.s).map_err(|reason| self.invalid(format!("attribute `{name}`: {reason}")))?))
+        let Some(attribute) = self.attribute(name, 3)? else {
+            return Ok(None);
+        };
+        Ok(Some(constants::text(&attribute.s).map_err(|reason| {
+            self.invalid(format!("attribute `{name}`: {reason}"))
+        })?))
     }
 
     /// A list of numbers, which may be NaN or infinite; empty when absent.
     pub(crate) fn floats(&self, name: &str) -> Result<&'a [f32], ImportError> {
-        Ok(self.attribute(name, 6)?.map_or(&[], |attribute| &attribute.floats))
+        Ok(self
+            .attribute(name, 6)?
+            .map_or(&[], |attribute| &attribute.floats))
     }
 
     /// A list of integers; empty when absent.
     pub(crate) fn ints(&self, name: &str) -> Result<&'a [i64], ImportError> {
-        Ok(self.attribute(name, 7)?.map_or(&[], |attribute| &attribute.ints))
+        Ok(self
+            .attribute(name, 7)?
+            .map_or(&[], |attribute| &attribute.ints))
     }
 
     /// A list of texts; empty when absent.
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<&'a str>, ImportError> {
-        let Some(attribute) = self.attribute(name, 8)? else { return Ok(Vec::new()) };
+        let Some(attribute) = self.attribute(name, 8)? else {
+            return Ok(Vec::new());
+        };
         attribute
             .strings
             .iter()
-            .map(|bytes| constants::text(bytes).map_err(|reason| self.invalid(format!("attribute `{name}`: {reason}"))))
+            .map(|bytes| {
+                constants::text(bytes)
+                    .map_err(|reason| self.invalid(format!("attribute `{name}`: {reason}")))
+            })
             .collect()
     }
 
@@ -144,20 +188,42 @@ impl<'a> Node<'a> {
 
     /// A tensor; `None` when absent.
     pub(crate) fn tensor(&self, name: &str) -> Result<Option<Tensor>, ImportError> {
-        let Some(proto) = self.attribute(name, 4)?.and_then(|attribute| attribute.t.as_deref()) else { return Ok(None) };
+        let Some(proto) = self
+            .attribute(name, 4)?
+            .and_then(|attribute| attribute.t.as_deref())
+        else {
+            return Ok(None);
+        };
         let tensor = constants::tensor(proto, self.symbols);
-        Ok(Some(tensor.map_err(|reason| self.invalid(format!("attribute `{name}`: {reason}")))?))
+        Ok(Some(tensor.map_err(|reason| {
+            self.invalid(format!("attribute `{name}`: {reason}"))
+        })?))
     }
 
     /// A graph; `None` when absent.
     pub(crate) fn graph(&self, name: &str) -> Result<Option<&'a GraphProto>, ImportError> {
-        Ok(self.attribute(name, 5)?.and_then(|attribute| attribute.g.as_deref()))
+        Ok(self
+            .attribute(name, 5)?
+            .and_then(|attribute| attribute.g.as_deref()))
     }
 }
 
 /// What error texts call a node.
 pub(crate) fn place(proto: &NodeProto, version: i64) -> String {
-    let domain = if proto.domain.is_empty() { "ai.onnx" } else { proto.domain.as_str() };
-    let name = if proto.name.is_empty() { proto.output.first().map_or("", String::as_str) } else { proto.name.as_str() };
-    format!("ONNX operator {} ({} version {version}), node `{}`", shorten(&proto.op_type), shorten(domain), shorten(name))
+    let domain = if proto.domain.is_empty() {
+        "ai.onnx"
+    } else {
+        proto.domain.as_str()
+    };
+    let name = if proto.name.is_empty() {
+        proto.output.first().map_or("", String::as_str)
+    } else {
+        proto.name.as_str()
+    };
+    format!(
+        "ONNX operator {} ({} version {version}), node `{}`",
+        shorten(&proto.op_type),
+        shorten(domain),
+        shorten(name)
+    )
 }

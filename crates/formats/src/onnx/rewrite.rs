@@ -21,7 +21,11 @@ impl Place {
     /// The place of node `node`; `None` when it has several outputs.
     pub(super) fn of(graph: &Graph, node: usize) -> Option<Place> {
         let only = graph.parts().nodes[node].outputs == 1;
-        graph.outputs_of(node).next().filter(|_| only).map(|value| Place { node, value })
+        graph
+            .outputs_of(node)
+            .next()
+            .filter(|_| only)
+            .map(|value| Place { node, value })
     }
 
     /// The output of the `index`-th node inserted here.
@@ -31,40 +35,85 @@ impl Place {
 }
 
 /// Adds what turns the f64 matrix that the last of `nodes` makes into `[rows]`, where `flat`, and to `element_type`.
-pub(super) fn finish(nodes: &mut Vec<GraphNode>, place: Place, flat: bool, element_type: ElementType) {
+pub(super) fn finish(
+    nodes: &mut Vec<GraphNode>,
+    place: Place,
+    flat: bool,
+    element_type: ElementType,
+) {
     let mut append = |name: &str, op: Op| {
         let operand = place.inserted(nodes.len() - 1);
-        nodes.push(GraphNode { name: name.to_owned(), op, inputs: vec![Some(operand)], outputs: 1 });
+        nodes.push(GraphNode {
+            name: name.to_owned(),
+            op,
+            inputs: vec![Some(operand)],
+            outputs: 1,
+        });
     };
     if flat {
-        append("answer", Squeeze { axes: Some(vec![1]) }.into());
+        append(
+            "answer",
+            Squeeze {
+                axes: Some(vec![1]),
+            }
+            .into(),
+        );
     }
     append("precision", Cast { to: element_type }.into());
 }
 
 /// The graph with `inserted` behind `place`, the last of them read instead of what was made there, and without what
 /// nothing needs any more. Each of `inserted` has one output, [`Place::inserted`]; other operands keep their identifiers.
-pub(super) fn replace(graph: &Graph, place: Place, inserted: Vec<GraphNode>, wanted: &[ValueId]) -> Option<Rewritten> {
+pub(super) fn replace(
+    graph: &Graph,
+    place: Place,
+    inserted: Vec<GraphNode>,
+    wanted: &[ValueId],
+) -> Option<Rewritten> {
     let parts = graph.parts();
     let shift = inserted.len() as u32;
     // Values up to the replaced one keep their place; it is itself read from the last of the inserted nodes.
-    let moved = |id: ValueId| if id.0 >= place.value.0 { ValueId(id.0 + shift) } else { id };
+    let moved = |id: ValueId| {
+        if id.0 >= place.value.0 {
+            ValueId(id.0 + shift)
+        } else {
+            id
+        }
+    };
     let mut nodes: Vec<GraphNode> = parts.nodes[..=place.node].to_vec();
     nodes.extend(inserted);
     for node in &parts.nodes[place.node + 1..] {
         let inputs = node.inputs.iter().map(|input| input.map(moved)).collect();
-        nodes.push(GraphNode { inputs, ..node.clone() });
+        nodes.push(GraphNode {
+            inputs,
+            ..node.clone()
+        });
     }
     let wanted: Vec<ValueId> = wanted.iter().copied().map(moved).collect();
-    let (parts, wanted) = prune(GraphParts { inputs: parts.inputs.clone(), constants: parts.constants.clone(), nodes }, &wanted);
-    Some(Rewritten { graph: Graph::new(parts).ok()?, wanted })
+    let (parts, wanted) = prune(
+        GraphParts {
+            inputs: parts.inputs.clone(),
+            constants: parts.constants.clone(),
+            nodes,
+        },
+        &wanted,
+    );
+    Some(Rewritten {
+        graph: Graph::new(parts).ok()?,
+        wanted,
+    })
 }
 
 /// The graph without constants and nodes that `wanted` does not need, and the wanted values in it.
 fn prune(parts: GraphParts, wanted: &[ValueId]) -> (GraphParts, Vec<ValueId>) {
     let inputs = parts.inputs.len();
     let first_made = inputs + parts.constants.len();
-    let values = first_made + parts.nodes.iter().map(|node| node.outputs as usize).sum::<usize>();
+    let values = first_made
+        + parts
+            .nodes
+            .iter()
+            .map(|node| node.outputs as usize)
+            .sum::<usize>();
     let mut needed = vec![false; values];
     wanted.iter().for_each(|id| needed[id.0 as usize] = true);
     let mut end = values;
@@ -73,7 +122,10 @@ fn prune(parts: GraphParts, wanted: &[ValueId]) -> (GraphParts, Vec<ValueId>) {
         end = outputs.start;
         if needed[outputs.clone()].contains(&true) {
             needed[outputs].fill(true);
-            node.inputs.iter().flatten().for_each(|id| needed[id.0 as usize] = true);
+            node.inputs
+                .iter()
+                .flatten()
+                .for_each(|id| needed[id.0 as usize] = true);
         }
     }
     needed[..inputs].fill(true);
@@ -93,10 +145,27 @@ fn prune(parts: GraphParts, wanted: &[ValueId]) -> (GraphParts, Vec<ValueId>) {
         let first = made;
         made += node.outputs as usize;
         if node.outputs > 0 && needed[first] {
-            let inputs = node.inputs.iter().map(|input| input.map(renumbered)).collect();
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|input| input.map(renumbered))
+                .collect();
             nodes.push(GraphNode { inputs, ..node });
         }
     }
-    let constants = parts.constants.into_iter().zip(&needed[inputs..]).filter(|(_, needed)| **needed).map(|(c, _)| c).collect();
-    (GraphParts { inputs: parts.inputs, constants, nodes }, wanted.iter().copied().map(renumbered).collect())
+    let constants = parts
+        .constants
+        .into_iter()
+        .zip(&needed[inputs..])
+        .filter(|(_, needed)| **needed)
+        .map(|(c, _)| c)
+        .collect();
+    (
+        GraphParts {
+            inputs: parts.inputs,
+            constants,
+            nodes,
+        },
+        wanted.iter().copied().map(renumbered).collect(),
+    )
 }

@@ -8,8 +8,17 @@ use crate::{ImportError, ImportOptions};
 
 /// Attributes whose texts name variants of an operator and never meet a row.
 const VARIANTS: &[&str] = &[
-    "activations", "aggregate_function", "body", "direction", "kernel_type", "metric", "mode", "nodes_modes", "norm",
-    "post_transform", "reduction",
+    "activations",
+    "aggregate_function",
+    "body",
+    "direction",
+    "kernel_type",
+    "metric",
+    "mode",
+    "nodes_modes",
+    "norm",
+    "post_transform",
+    "reduction",
 ];
 
 /// Every text of constants, keys, categories and labels, and the empty text, which stands for a missing one.
@@ -20,15 +29,25 @@ pub(super) fn collect(graph: &GraphProto, options: &ImportOptions) -> Result<Sym
     let mut texts = vec![String::new()];
     texts.extend(options.labels.iter().cloned());
     for tensor in &graph.initializer {
-        of_tensor(tensor, &mut texts).map_err(|reason| ImportError::invalid(format!("ONNX initializer `{}`", tensor.name), reason))?;
+        of_tensor(tensor, &mut texts).map_err(|reason| {
+            ImportError::invalid(format!("ONNX initializer `{}`", tensor.name), reason)
+        })?;
     }
     for node in &graph.node {
         if matches!(node.op_type.as_str(), "LabelEncoder" | "CategoryMapper") {
             texts.push(super::ml::DEFAULT_TEXT.to_owned());
         }
-        for attribute in node.attribute.iter().filter(|attribute| !VARIANTS.contains(&attribute.name.as_str())) {
-            of_attribute(attribute, &mut texts)
-                .map_err(|reason| ImportError::invalid(super::node::place(node, 0), format!("attribute `{}`: {reason}", attribute.name)))?;
+        for attribute in node
+            .attribute
+            .iter()
+            .filter(|attribute| !VARIANTS.contains(&attribute.name.as_str()))
+        {
+            of_attribute(attribute, &mut texts).map_err(|reason| {
+                ImportError::invalid(
+                    super::node::place(node, 0),
+                    format!("attribute `{}`: {reason}", attribute.name),
+                )
+            })?;
         }
     }
     Ok(Symbols::new(texts))

@@ -30,15 +30,25 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
     match node.op() {
         "TreeEnsembleClassifier" => lower_classifier(node, graph, x, columns),
         "TreeEnsembleRegressor" => {
-            let aggregate = aggregate(node.text("aggregate_function")?.unwrap_or("SUM")).map_err(invalid)?;
-            let transform = transform(node.text("post_transform")?.unwrap_or("NONE")).map_err(invalid)?;
+            let aggregate =
+                aggregate(node.text("aggregate_function")?.unwrap_or("SUM")).map_err(invalid)?;
+            let transform =
+                transform(node.text("post_transform")?.unwrap_or("NONE")).map_err(invalid)?;
             let attributes = classic(node, "target")?;
-            let parts = regressor(&attributes, columns, node.int("n_targets", 1)?, aggregate).map_err(invalid)?;
+            let parts = regressor(&attributes, columns, node.int("n_targets", 1)?, aggregate)
+                .map_err(invalid)?;
             let margins = push_ensemble(node, graph, parts, x)?;
-            Ok(vec![push_scores(node, graph, margins, transform, SecondScore::Absent)?])
+            Ok(vec![push_scores(
+                node,
+                graph,
+                margins,
+                transform,
+                SecondScore::Absent,
+            )?])
         }
         _ => {
-            let aggregate = numbered_aggregate(node.int("aggregate_function", 1)?).map_err(invalid)?;
+            let aggregate =
+                numbered_aggregate(node.int("aggregate_function", 1)?).map_err(invalid)?;
             let transform = numbered_transform(node.int("post_transform", 0)?).map_err(invalid)?;
             let parts = flat(&flat_attributes(node)?, columns, aggregate).map_err(invalid)?;
             let margins = push_ensemble(node, graph, parts, x)?;
@@ -47,12 +57,21 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
                 PostTransform::None => margins,
                 _ => push_scores(node, graph, margins, transform, SecondScore::Absent)?,
             };
-            Ok(vec![graph.push(node, Cast { to: element_type }, &[scores])?])
+            Ok(vec![graph.push(
+                node,
+                Cast { to: element_type },
+                &[scores],
+            )?])
         }
     }
 }
 
-fn lower_classifier(node: &Node<'_>, graph: &mut Builder, x: Value, columns: u32) -> Result<Vec<Value>, ImportError> {
+fn lower_classifier(
+    node: &Node<'_>,
+    graph: &mut Builder,
+    x: Value,
+    columns: u32,
+) -> Result<Vec<Value>, ImportError> {
     let texts = node.texts("classlabels_strings")?;
     let labels = if texts.is_empty() {
         Labels::Integers(node.ints("classlabels_int64s")?.to_vec())
@@ -63,16 +82,26 @@ fn lower_classifier(node: &Node<'_>, graph: &mut Builder, x: Value, columns: u32
         return Err(node.unsupported("a classifier of one class"));
     }
     let attributes = classic(node, "class")?;
-    if labels.len() == 2 && !attributes.base_values.is_empty() && !attributes.speaks_of_one_output() {
+    if labels.len() == 2 && !attributes.base_values.is_empty() && !attributes.speaks_of_one_output()
+    {
         let reason = "base_values next to weights for both of two classes, where ONNX Runtime counts the first class's only";
         return Err(node.unsupported(reason));
     }
-    let transform = transform(node.text("post_transform")?.unwrap_or("NONE")).map_err(|reason| node.invalid(reason))?;
-    let classifier = classifier(&attributes, columns, labels.len()).map_err(|reason| node.invalid(reason))?;
+    let transform = transform(node.text("post_transform")?.unwrap_or("NONE"))
+        .map_err(|reason| node.invalid(reason))?;
+    let classifier =
+        classifier(&attributes, columns, labels.len()).map_err(|reason| node.invalid(reason))?;
     let margins = push_ensemble(node, graph, classifier.ensemble, x)?;
     // In f32, as ONNX Runtime compares: the last bits of an f64 sum must not decide a tie.
-    let rounded = graph.push(node, Cast { to: ElementType::F32 }, &[margins])?;
-    let rule = ClassLabel::new(classifier.decision, labels).map_err(|reason| node.invalid(reason))?;
+    let rounded = graph.push(
+        node,
+        Cast {
+            to: ElementType::F32,
+        },
+        &[margins],
+    )?;
+    let rule =
+        ClassLabel::new(classifier.decision, labels).map_err(|reason| node.invalid(reason))?;
     let label = graph.push(node, rule, &[rounded])?;
     let scored = if classifier.zero_first {
         let second_only = Tensor::new(vec![2], Data::F64(vec![0.0, 1.0])).expect("two elements");
@@ -81,10 +110,18 @@ fn lower_classifier(node: &Node<'_>, graph: &mut Builder, x: Value, columns: u32
     } else {
         margins
     };
-    Ok(vec![label, push_scores(node, graph, scored, transform, classifier.second)?])
+    Ok(vec![
+        label,
+        push_scores(node, graph, scored, transform, classifier.second)?,
+    ])
 }
 
-fn push_ensemble(node: &Node<'_>, graph: &mut Builder, parts: EnsembleParts, x: Value) -> Result<Value, ImportError> {
+fn push_ensemble(
+    node: &Node<'_>,
+    graph: &mut Builder,
+    parts: EnsembleParts,
+    x: Value,
+) -> Result<Value, ImportError> {
     let ensemble = TreeEnsemble::new(parts).map_err(|error| node.invalid(error.to_string()))?;
     graph.push(node, ensemble, &[x])
 }
@@ -98,7 +135,13 @@ fn push_scores(
     second: SecondScore,
 ) -> Result<Value, ImportError> {
     if transform == PostTransform::None && second == SecondScore::Absent {
-        return graph.push(node, Cast { to: ElementType::F32 }, &[margins]);
+        return graph.push(
+            node,
+            Cast {
+                to: ElementType::F32,
+            },
+            &[margins],
+        );
     }
     let scores = ClassScores::new(transform, second).map_err(|reason| node.unsupported(reason))?;
     graph.push(node, scores, &[margins])
@@ -111,7 +154,11 @@ fn classic(node: &Node<'_>, prefix: &str) -> Result<Classic, ImportError> {
         nodes_treeids: ints("nodes_treeids")?,
         nodes_nodeids: ints("nodes_nodeids")?,
         nodes_featureids: ints("nodes_featureids")?,
-        nodes_modes: node.texts("nodes_modes")?.into_iter().map(str::to_owned).collect(),
+        nodes_modes: node
+            .texts("nodes_modes")?
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         nodes_values: floats(node, "nodes_values")?,
         nodes_truenodeids: ints("nodes_truenodeids")?,
         nodes_falsenodeids: ints("nodes_falsenodeids")?,
@@ -128,10 +175,18 @@ fn classic(node: &Node<'_>, prefix: &str) -> Result<Classic, ImportError> {
 /// The attributes of `TreeEnsemble`.
 fn flat_attributes(node: &Node<'_>) -> Result<Flat, ImportError> {
     let ints = |name: &str| Ok::<_, ImportError>(node.ints(name)?.to_vec());
-    let modes = match node.tensor("nodes_modes")?.map(|tensor| tensor.into_parts().1) {
+    let modes = match node
+        .tensor("nodes_modes")?
+        .map(|tensor| tensor.into_parts().1)
+    {
         None => Vec::new(),
         Some(Data::I64(modes)) => modes,
-        Some(other) => return Err(node.invalid(format!("nodes_modes holds {:?}, expected integers", other.element_type()))),
+        Some(other) => {
+            return Err(node.invalid(format!(
+                "nodes_modes holds {:?}, expected integers",
+                other.element_type()
+            )));
+        }
     };
     Ok(Flat {
         n_targets: node.int("n_targets", 1)?,
@@ -156,7 +211,11 @@ fn floats(node: &Node<'_>, name: &str) -> Result<Vec<f64>, ImportError> {
     if node.has(&tensor) {
         return tensor_floats(node, &tensor);
     }
-    Ok(node.floats(name)?.iter().map(|&number| f64::from(number)).collect())
+    Ok(node
+        .floats(name)?
+        .iter()
+        .map(|&number| f64::from(number))
+        .collect())
 }
 
 /// The numbers of the tensor `name`; empty when absent.
@@ -165,7 +224,10 @@ fn tensor_floats(node: &Node<'_>, name: &str) -> Result<Vec<f64>, ImportError> {
         None => Ok(Vec::new()),
         Some(Data::F32(numbers)) => Ok(numbers.into_iter().map(f64::from).collect()),
         Some(Data::F64(numbers)) => Ok(numbers),
-        Some(other) => Err(node.invalid(format!("{name} holds {:?}, expected floats", other.element_type()))),
+        Some(other) => Err(node.invalid(format!(
+            "{name} holds {:?}, expected floats",
+            other.element_type()
+        ))),
     }
 }
 
@@ -176,7 +238,9 @@ fn aggregate(name: &str) -> Result<Aggregate, String> {
         "AVERAGE" => Ok(Aggregate::Average),
         "MIN" => Ok(Aggregate::Minimum),
         "MAX" => Ok(Aggregate::Maximum),
-        other => Err(format!("aggregate_function `{other}` is none of SUM, AVERAGE, MIN, MAX")),
+        other => Err(format!(
+            "aggregate_function `{other}` is none of SUM, AVERAGE, MIN, MAX"
+        )),
     }
 }
 
@@ -199,7 +263,9 @@ fn transform(name: &str) -> Result<PostTransform, String> {
         "LOGISTIC" => Ok(PostTransform::Logistic),
         "SOFTMAX_ZERO" => Ok(PostTransform::SoftmaxZero),
         "PROBIT" => Ok(PostTransform::Probit),
-        other => Err(format!("post_transform `{other}` is none of NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT")),
+        other => Err(format!(
+            "post_transform `{other}` is none of NONE, SOFTMAX, LOGISTIC, SOFTMAX_ZERO, PROBIT"
+        )),
     }
 }
 

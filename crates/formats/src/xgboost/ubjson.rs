@@ -19,17 +19,33 @@ pub(super) struct UbjsonError {
 
 impl de::Error for UbjsonError {
     fn custom<T: std::fmt::Display>(reason: T) -> Self {
-        UbjsonError { at: 0, reason: reason.to_string() }
+        UbjsonError {
+            at: 0,
+            reason: reason.to_string(),
+        }
     }
 }
 
 /// Reads one document that fills `bytes`.
 pub(super) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, UbjsonError> {
-    let mut reader = Reader { bytes, at: 0, depth: 0 };
-    let document = T::deserialize(Item { reader: &mut reader, marker: None });
-    let document = document.map_err(|error| UbjsonError { at: error.at.max(reader.at), ..error })?;
+    let mut reader = Reader {
+        bytes,
+        at: 0,
+        depth: 0,
+    };
+    let document = T::deserialize(Item {
+        reader: &mut reader,
+        marker: None,
+    });
+    let document = document.map_err(|error| UbjsonError {
+        at: error.at.max(reader.at),
+        ..error
+    })?;
     if reader.at != bytes.len() {
-        return Err(reader.error(format!("{} bytes after the end of the document", bytes.len() - reader.at)));
+        return Err(reader.error(format!(
+            "{} bytes after the end of the document",
+            bytes.len() - reader.at
+        )));
     }
     Ok(document)
 }
@@ -42,7 +58,10 @@ struct Reader<'de> {
 
 impl<'de> Reader<'de> {
     fn error(&self, reason: impl Into<String>) -> UbjsonError {
-        UbjsonError { at: self.at, reason: reason.into() }
+        UbjsonError {
+            at: self.at,
+            reason: reason.into(),
+        }
     }
 
     fn take(&mut self, length: usize) -> Result<&'de [u8], UbjsonError> {
@@ -86,7 +105,9 @@ impl<'de> Reader<'de> {
             b'I' => i64::from(i16::from_be_bytes(self.array()?)),
             b'l' => i64::from(i32::from_be_bytes(self.array()?)),
             b'L' => i64::from_be_bytes(self.array()?),
-            other => return Err(self.error(format!("marker {} where an integer belongs", show(other)))),
+            other => {
+                return Err(self.error(format!("marker {} where an integer belongs", show(other))));
+            }
         })
     }
 
@@ -106,9 +127,14 @@ impl<'de> Reader<'de> {
     fn container(&mut self) -> Result<Container, UbjsonError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.error(format!("more than {MAX_DEPTH} containers inside each other")));
+            return Err(self.error(format!(
+                "more than {MAX_DEPTH} containers inside each other"
+            )));
         }
-        let mut container = Container { element: None, left: None };
+        let mut container = Container {
+            element: None,
+            left: None,
+        };
         if self.peek() == Some(b'$') {
             self.at += 1;
             let element = self.byte()?;
@@ -207,7 +233,11 @@ impl<'de> de::Deserializer<'de> for Item<'_, 'de> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, UbjsonError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, UbjsonError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -225,27 +255,44 @@ struct Elements<'r, 'de> {
 impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
     type Error = UbjsonError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, UbjsonError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, UbjsonError> {
         if !self.container.more(self.reader, b']')? {
             return Ok(None);
         }
-        seed.deserialize(Item { reader: self.reader, marker: self.container.element }).map(Some)
+        seed.deserialize(Item {
+            reader: self.reader,
+            marker: self.container.element,
+        })
+        .map(Some)
     }
 }
 
 impl<'de> MapAccess<'de> for Elements<'_, 'de> {
     type Error = UbjsonError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, UbjsonError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, UbjsonError> {
         if !self.container.more(self.reader, b'}')? {
             return Ok(None);
         }
         let key = self.reader.text()?;
-        seed.deserialize(de::value::BorrowedStrDeserializer::new(key)).map(Some)
+        seed.deserialize(de::value::BorrowedStrDeserializer::new(key))
+            .map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, UbjsonError> {
-        seed.deserialize(Item { reader: self.reader, marker: self.container.element })
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, UbjsonError> {
+        seed.deserialize(Item {
+            reader: self.reader,
+            marker: self.container.element,
+        })
     }
 }
 
@@ -260,22 +307,46 @@ mod tests {
 
     #[test]
     fn reads_typed_counted_and_open_containers() {
-        assert_eq!(value(b"[$d#i\x02\x3f\x80\x00\x00\xc0\x00\x00\x00"), Ok(json!([1.0, -2.0])));
+        assert_eq!(
+            value(b"[$d#i\x02\x3f\x80\x00\x00\xc0\x00\x00\x00"),
+            Ok(json!([1.0, -2.0]))
+        );
         assert_eq!(value(b"[#U\x02i\xffI\x01\x00"), Ok(json!([-1, 256])));
-        assert_eq!(value(b"{i\x01aSi\x02hii\x01bNZ}"), Ok(json!({"a": "hi", "b": null})));
+        assert_eq!(
+            value(b"{i\x01aSi\x02hii\x01bNZ}"),
+            Ok(json!({"a": "hi", "b": null}))
+        );
         assert_eq!(value(b"[[]N[TF]]"), Ok(json!([[], [true, false]])));
-        assert_eq!(value(b"L\x00\x00\x00\x01\x00\x00\x00\x00"), Ok(json!(4294967296u64)));
+        assert_eq!(
+            value(b"L\x00\x00\x00\x01\x00\x00\x00\x00"),
+            Ok(json!(4294967296u64))
+        );
     }
 
     #[test]
     fn refuses_what_is_not_there() {
         let refused = |bytes: &[u8]| value(bytes).expect_err("refused");
-        assert_eq!(refused(b"[$L#L\x7f\xff\xff\xff\xff\xff\xff\xff\x00"), "byte 13: 8 bytes expected, 1 left");
-        assert_eq!(refused(b"[$Z#L\x7f\xff\xff\xff\xff\xff\xff\xff"), "byte 3: containers of `Z` are not read");
+        assert_eq!(
+            refused(b"[$L#L\x7f\xff\xff\xff\xff\xff\xff\xff\x00"),
+            "byte 13: 8 bytes expected, 1 left"
+        );
+        assert_eq!(
+            refused(b"[$Z#L\x7f\xff\xff\xff\xff\xff\xff\xff"),
+            "byte 3: containers of `Z` are not read"
+        );
         assert_eq!(refused(b"[#i\xff"), "byte 4: the length -1");
-        assert_eq!(refused(&[b'['; 100]), "byte 33: more than 32 containers inside each other");
-        assert_eq!(refused(b"Zi"), "byte 1: 1 bytes after the end of the document");
+        assert_eq!(
+            refused(&[b'['; 100]),
+            "byte 33: more than 32 containers inside each other"
+        );
+        assert_eq!(
+            refused(b"Zi"),
+            "byte 1: 1 bytes after the end of the document"
+        );
         assert_eq!(refused(b"Q"), "byte 1: marker `Q` is none of UBJSON's");
-        assert_eq!(refused(b"Si\x02\xff\xfe"), "byte 5: a text that is no UTF-8");
+        assert_eq!(
+            refused(b"Si\x02\xff\xfe"),
+            "byte 5: a text that is no UTF-8"
+        );
     }
 }

@@ -49,7 +49,11 @@ const NOTHING: Origin = 0;
 impl Origins {
     fn new() -> Origins {
         let empty = BTreeSet::new();
-        Origins { sets: vec![empty.clone()], known: BTreeMap::from([(empty, NOTHING)]), unions: BTreeMap::new() }
+        Origins {
+            sets: vec![empty.clone()],
+            known: BTreeMap::from([(empty, NOTHING)]),
+            unions: BTreeMap::new(),
+        }
     }
 
     fn intern(&mut self, set: BTreeSet<(u32, u32)>) -> Origin {
@@ -70,7 +74,10 @@ impl Origins {
         if let Some(&known) = self.unions.get(&pair) {
             return known;
         }
-        let set = self.sets[a as usize].union(&self.sets[b as usize]).copied().collect();
+        let set = self.sets[a as usize]
+            .union(&self.sets[b as usize])
+            .copied()
+            .collect();
         let union = self.intern(set);
         self.unions.insert(pair, union);
         union
@@ -78,7 +85,9 @@ impl Origins {
 
     fn all(&mut self, origins: &[Origin]) -> Origin {
         let distinct: BTreeSet<Origin> = origins.iter().copied().collect();
-        distinct.into_iter().fold(NOTHING, |union, origin| self.union(union, origin))
+        distinct
+            .into_iter()
+            .fold(NOTHING, |union, origin| self.union(union, origin))
     }
 }
 
@@ -91,7 +100,11 @@ impl Origins {
 ///
 /// # Panics
 /// If `examples` is of another schema or a wanted value does not exist.
-pub fn dependences(graph: &Graph, examples: &Batch, wanted: &[ValueId]) -> Result<Vec<Dependence>, EvalError> {
+pub fn dependences(
+    graph: &Graph,
+    examples: &Batch,
+    wanted: &[ValueId],
+) -> Result<Vec<Dependence>, EvalError> {
     let parts = graph.parts();
     let needed = graph.needed(wanted);
     let mut all: Vec<ValueId> = (0..graph.values() as u32).map(ValueId).collect();
@@ -109,7 +122,12 @@ pub fn dependences(graph: &Graph, examples: &Batch, wanted: &[ValueId]) -> Resul
             }
         }
     }
-    for (index, tensor) in tensors.iter().enumerate().skip(parts.inputs.len()).take(parts.constants.len()) {
+    for (index, tensor) in tensors
+        .iter()
+        .enumerate()
+        .skip(parts.inputs.len())
+        .take(parts.constants.len())
+    {
         known[index] = vec![NOTHING; tensor.as_ref().map_or(0, |tensor| tensor.data().len())];
     }
     for (index, node) in parts.nodes.iter().enumerate() {
@@ -122,7 +140,10 @@ pub fn dependences(graph: &Graph, examples: &Batch, wanted: &[ValueId]) -> Resul
             .iter()
             .map(|id| {
                 let id = id.as_ref()?.0 as usize;
-                Some(Operand { tensor: tensors[id].as_ref()?, origins: &known[id] })
+                Some(Operand {
+                    tensor: tensors[id].as_ref()?,
+                    origins: &known[id],
+                })
             })
             .collect();
         let mut results = Vec::new();
@@ -139,7 +160,14 @@ pub fn dependences(graph: &Graph, examples: &Batch, wanted: &[ValueId]) -> Resul
     }
     Ok(wanted
         .iter()
-        .map(|id| summary(tensors[id.0 as usize].as_ref(), &known[id.0 as usize], &origins, examples.rows()))
+        .map(|id| {
+            summary(
+                tensors[id.0 as usize].as_ref(),
+                &known[id.0 as usize],
+                &origins,
+                examples.rows(),
+            )
+        })
         .collect())
 }
 
@@ -162,22 +190,35 @@ fn through(
     let found = match node.op.flow() {
         Flow::Shape => Some(vec![NOTHING; elements]),
         Flow::Elementwise => elementwise(result.shape(), operands, origins),
-        Flow::Moves(movers) => moved(node, output, operands, movers.unwrap_or(operands.len()), origins),
+        Flow::Moves(movers) => moved(
+            node,
+            output,
+            operands,
+            movers.unwrap_or(operands.len()),
+            origins,
+        ),
         Flow::Expands => expanded(elements, operands),
         Flow::Rows => by_rows(result.shape(), operands, origins),
-        Flow::Product => product(result.shape(), operands, origins).or_else(|| by_rows(result.shape(), operands, origins)),
+        Flow::Product => product(result.shape(), operands, origins)
+            .or_else(|| by_rows(result.shape(), operands, origins)),
         Flow::All => None,
     };
-    found.filter(|found| found.len() == elements).unwrap_or_else(|| {
-        let everything = operands.iter().flatten().fold(NOTHING, |union, operand| {
-            let own = origins.all(operand.origins);
-            origins.union(union, own)
-        });
-        vec![everything; elements]
-    })
+    found
+        .filter(|found| found.len() == elements)
+        .unwrap_or_else(|| {
+            let everything = operands.iter().flatten().fold(NOTHING, |union, operand| {
+                let own = origins.all(operand.origins);
+                origins.union(union, own)
+            });
+            vec![everything; elements]
+        })
 }
 
-fn elementwise(shape: &[usize], operands: &[Option<Operand<'_>>], origins: &mut Origins) -> Option<Vec<Origin>> {
+fn elementwise(
+    shape: &[usize],
+    operands: &[Option<Operand<'_>>],
+    origins: &mut Origins,
+) -> Option<Vec<Origin>> {
     let mut union = vec![NOTHING; shape.iter().product()];
     for operand in operands.iter().flatten() {
         let own = super::dense::broadcast_to(operand.tensor.shape(), operand.origins, shape)?;
@@ -202,8 +243,15 @@ fn moved(
         stand_ins.push(match operand {
             None => None,
             Some(operand) if index < movers => {
-                let ids = operand.origins.iter().map(|&origin| i64::from(origin)).collect();
-                Some(Tensor::new(operand.tensor.shape().to_vec(), Data::I64(ids))?)
+                let ids = operand
+                    .origins
+                    .iter()
+                    .map(|&origin| i64::from(origin))
+                    .collect();
+                Some(Tensor::new(
+                    operand.tensor.shape().to_vec(),
+                    Data::I64(ids),
+                )?)
             }
             Some(operand) => {
                 let own = origins.all(operand.origins);
@@ -228,10 +276,19 @@ fn expanded(elements: usize, operands: &[Option<Operand<'_>>]) -> Option<Vec<Ori
         return None;
     }
     let factor = elements / first.len();
-    Some(first.iter().flat_map(|&origin| std::iter::repeat_n(origin, factor)).collect())
+    Some(
+        first
+            .iter()
+            .flat_map(|&origin| std::iter::repeat_n(origin, factor))
+            .collect(),
+    )
 }
 
-fn by_rows(shape: &[usize], operands: &[Option<Operand<'_>>], origins: &mut Origins) -> Option<Vec<Origin>> {
+fn by_rows(
+    shape: &[usize],
+    operands: &[Option<Operand<'_>>],
+    origins: &mut Origins,
+) -> Option<Vec<Origin>> {
     let rows = *shape.first()?;
     if rows == 0 {
         return None;
@@ -244,20 +301,41 @@ fn by_rows(shape: &[usize], operands: &[Option<Operand<'_>>], origins: &mut Orig
         if operand.tensor.shape().first() != Some(&rows) {
             return None;
         }
-        for (union, own) in union.iter_mut().zip(operand.origins.chunks_exact(operand.origins.len() / rows)) {
+        for (union, own) in union
+            .iter_mut()
+            .zip(operand.origins.chunks_exact(operand.origins.len() / rows))
+        {
             let own = origins.all(own);
             *union = origins.union(*union, own);
         }
     }
     let per_row = shape.iter().skip(1).product();
-    Some(union.into_iter().flat_map(|origin| std::iter::repeat_n(origin, per_row)).collect())
+    Some(
+        union
+            .into_iter()
+            .flat_map(|origin| std::iter::repeat_n(origin, per_row))
+            .collect(),
+    )
 }
 
 /// A product with a constant matrix: a column depends on those whose factor is not 0.
-fn product(shape: &[usize], operands: &[Option<Operand<'_>>], origins: &mut Origins) -> Option<Vec<Origin>> {
-    let (a, b) = (operands.first().copied().flatten()?, operands.get(1).copied().flatten()?);
-    let (&[m, n], &[_, k], &[_, _]) = (shape, a.tensor.shape(), b.tensor.shape()) else { return None };
-    let constant = operands.iter().skip(1).flatten().all(|operand| operand.origins.iter().all(|&origin| origin == NOTHING));
+fn product(
+    shape: &[usize],
+    operands: &[Option<Operand<'_>>],
+    origins: &mut Origins,
+) -> Option<Vec<Origin>> {
+    let (a, b) = (
+        operands.first().copied().flatten()?,
+        operands.get(1).copied().flatten()?,
+    );
+    let (&[m, n], &[_, k], &[_, _]) = (shape, a.tensor.shape(), b.tensor.shape()) else {
+        return None;
+    };
+    let constant = operands
+        .iter()
+        .skip(1)
+        .flatten()
+        .all(|operand| operand.origins.iter().all(|&origin| origin == NOTHING));
     if !constant {
         return None;
     }
@@ -278,11 +356,20 @@ fn product(shape: &[usize], operands: &[Option<Operand<'_>>], origins: &mut Orig
     Some(result)
 }
 
-fn summary(tensor: Option<&Tensor>, elements: &[Origin], origins: &Origins, rows: usize) -> Dependence {
+fn summary(
+    tensor: Option<&Tensor>,
+    elements: &[Origin],
+    origins: &Origins,
+    rows: usize,
+) -> Dependence {
     let features = |origins: &mut dyn Iterator<Item = &BTreeSet<(u32, u32)>>| -> FeatureSet {
         origins.flatten().map(|&(_, feature)| feature).collect()
     };
-    let sets = || elements.iter().map(|&origin| &origins.sets[origin as usize]);
+    let sets = || {
+        elements
+            .iter()
+            .map(|&origin| &origins.sets[origin as usize])
+    };
     if sets().all(BTreeSet::is_empty) {
         return Dependence::Constant;
     }
@@ -290,9 +377,15 @@ fn summary(tensor: Option<&Tensor>, elements: &[Origin], origins: &Origins, rows
     let columns: usize = shape.iter().skip(1).product();
     let own_rows_only = shape.first() == Some(&rows)
         && columns > 0
-        && sets().enumerate().all(|(at, set)| set.iter().all(|&(row, _)| row as usize == at / columns));
+        && sets()
+            .enumerate()
+            .all(|(at, set)| set.iter().all(|&(row, _)| row as usize == at / columns));
     if !own_rows_only {
         return Dependence::Mixed(features(&mut sets()));
     }
-    Dependence::Columns((0..columns).map(|column| features(&mut sets().skip(column).step_by(columns))).collect())
+    Dependence::Columns(
+        (0..columns)
+            .map(|column| features(&mut sets().skip(column).step_by(columns)))
+            .collect(),
+    )
 }

@@ -28,10 +28,18 @@ impl Linear {
                 intercept.len()
             ));
         }
-        if let Some(number) = weights.iter().chain(&intercept).find(|number| !number.is_finite()) {
+        if let Some(number) = weights
+            .iter()
+            .chain(&intercept)
+            .find(|number| !number.is_finite())
+        {
             return Err(format!("the coefficient {number} is not finite"));
         }
-        Ok(Linear { columns, weights, intercept })
+        Ok(Linear {
+            columns,
+            weights,
+            intercept,
+        })
     }
 
     /// Columns of the operand.
@@ -68,7 +76,8 @@ impl Linear {
                 margins.push(terms.fold(*intercept, |sum, term| sum + term));
             }
         }
-        Ok(Tensor::new(vec![rows, self.outputs()], Data::F64(margins)).expect("one margin per row and output"))
+        Ok(Tensor::new(vec![rows, self.outputs()], Data::F64(margins))
+            .expect("one margin per row and output"))
     }
 }
 

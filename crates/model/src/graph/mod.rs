@@ -19,7 +19,9 @@ pub use op::Op;
 use crate::{Batch, Column, Data, ElementType, Tensor};
 
 /// A value of a graph: inputs come first, then constants, then the nodes' outputs in node order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
+)]
 pub struct ValueId(pub u32);
 
 /// An input tensor `[rows, features]` made from consecutive features of the batch.
@@ -95,7 +97,10 @@ impl Graph {
     pub fn new(parts: GraphParts) -> Result<Graph, GraphError> {
         let mut feature = 0u32;
         for input in &parts.inputs {
-            if input.first_feature != feature || input.features == 0 || (input.flat && input.features != 1) {
+            if input.first_feature != feature
+                || input.features == 0
+                || (input.flat && input.features != 1)
+            {
                 return Err(GraphError(format!(
                     "input `{}` takes {} features from {}, expected to start at {feature}",
                     input.name, input.features, input.first_feature
@@ -108,13 +113,27 @@ impl Graph {
         let mut next = (parts.inputs.len() + parts.constants.len()) as u32;
         let mut first_output = Vec::with_capacity(parts.nodes.len() + 1);
         for node in &parts.nodes {
-            if let Some(operand) = node.inputs.iter().flatten().find(|operand| operand.0 >= next) {
-                return Err(GraphError(format!("node `{}` uses value {} before it exists", node.name, operand.0)));
+            if let Some(operand) = node
+                .inputs
+                .iter()
+                .flatten()
+                .find(|operand| operand.0 >= next)
+            {
+                return Err(GraphError(format!(
+                    "node `{}` uses value {} before it exists",
+                    node.name, operand.0
+                )));
             }
             let present: Vec<bool> = node.inputs.iter().map(Option::is_some).collect();
-            node.op.check_arity(&present, node.outputs).map_err(|reason| {
-                GraphError(format!("node `{}` ({}): {reason}", node.name, node.op.name()))
-            })?;
+            node.op
+                .check_arity(&present, node.outputs)
+                .map_err(|reason| {
+                    GraphError(format!(
+                        "node `{}` ({}): {reason}",
+                        node.name,
+                        node.op.name()
+                    ))
+                })?;
             first_output.push(next);
             next = next
                 .checked_add(node.outputs)
@@ -124,7 +143,10 @@ impl Graph {
         if next > MAX_VALUES {
             return Err(GraphError(format!("{next} values exceed {MAX_VALUES}")));
         }
-        Ok(Graph { parts, first_output })
+        Ok(Graph {
+            parts,
+            first_output,
+        })
     }
 
     /// The checked parts.
@@ -144,7 +166,11 @@ impl Graph {
 
     /// How many features of a batch the inputs take.
     pub fn features(&self) -> usize {
-        self.parts.inputs.iter().map(|input| input.features as usize).sum()
+        self.parts
+            .inputs
+            .iter()
+            .map(|input| input.features as usize)
+            .sum()
     }
 
     /// The values that node `node` makes.
@@ -180,7 +206,11 @@ impl Graph {
     ///
     /// # Panics
     /// If a given or wanted value does not exist.
-    pub fn run_from(&self, given: &[(ValueId, Tensor)], wanted: &[ValueId]) -> Result<Vec<Tensor>, EvalError> {
+    pub fn run_from(
+        &self,
+        given: &[(ValueId, Tensor)],
+        wanted: &[ValueId],
+    ) -> Result<Vec<Tensor>, EvalError> {
         let mut values: Vec<Option<Tensor>> = vec![None; self.values()];
         for (id, tensor) in given {
             values[id.0 as usize] = Some(tensor.clone());
@@ -189,25 +219,42 @@ impl Graph {
     }
 
     /// Runs the nodes whose values are wanted and not there yet.
-    fn complete(&self, mut values: Vec<Option<Tensor>>, wanted: &[ValueId]) -> Result<Vec<Tensor>, EvalError> {
+    fn complete(
+        &self,
+        mut values: Vec<Option<Tensor>>,
+        wanted: &[ValueId],
+    ) -> Result<Vec<Tensor>, EvalError> {
         let needed = self.needed_beyond(wanted, |index| values[index].is_some());
         let mut operands: Vec<Option<&Tensor>> = Vec::new();
         for (index, node) in self.parts.nodes.iter().enumerate() {
             let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
-            if !outputs.clone().any(|output| needed[output] && values[output].is_none()) {
+            if !outputs
+                .clone()
+                .any(|output| needed[output] && values[output].is_none())
+            {
                 continue;
             }
-            let fail = |reason: String| EvalError { node: node.name.clone(), reason };
+            let fail = |reason: String| EvalError {
+                node: node.name.clone(),
+                reason,
+            };
             operands.clear();
             for input in &node.inputs {
                 operands.push(match input {
                     None => None,
-                    Some(id) => Some(self.value(*id, &values).ok_or_else(|| fail(format!("value {} is not given", id.0)))?),
+                    Some(id) => Some(
+                        self.value(*id, &values)
+                            .ok_or_else(|| fail(format!("value {} is not given", id.0)))?,
+                    ),
                 });
             }
             let made = node.op.evaluate(&operands).map_err(fail)?;
             if made.len() != outputs.len() {
-                return Err(fail(format!("{} values came out, expected {}", made.len(), outputs.len())));
+                return Err(fail(format!(
+                    "{} values came out, expected {}",
+                    made.len(),
+                    outputs.len()
+                )));
             }
             operands = recycle(operands);
             for (slot, tensor) in outputs.zip(made) {
@@ -220,7 +267,11 @@ impl Graph {
         for (position, id) in wanted.iter().enumerate() {
             // Moved out where nobody asks for it again.
             let again = wanted[position + 1..].contains(id);
-            let found = if again { None } else { values[id.0 as usize].take() };
+            let found = if again {
+                None
+            } else {
+                values[id.0 as usize].take()
+            };
             let found = found.or_else(|| self.value(*id, &values).cloned());
             results.push(found.ok_or_else(|| EvalError {
                 node: format!("value {}", id.0),
@@ -233,7 +284,9 @@ impl Graph {
     fn value<'a>(&'a self, id: ValueId, values: &'a [Option<Tensor>]) -> Option<&'a Tensor> {
         let index = id.0 as usize;
         match index.checked_sub(self.parts.inputs.len()) {
-            Some(constant) if constant < self.parts.constants.len() => Some(&self.parts.constants[constant]),
+            Some(constant) if constant < self.parts.constants.len() => {
+                Some(&self.parts.constants[constant])
+            }
             _ => values[index].as_ref(),
         }
     }
@@ -250,7 +303,8 @@ impl Graph {
             needed[id.0 as usize] = true;
         }
         for (index, node) in self.parts.nodes.iter().enumerate().rev() {
-            let mut outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
+            let mut outputs =
+                self.first_output[index] as usize..self.first_output[index + 1] as usize;
             if outputs.any(|output| needed[output] && !there(output)) {
                 for operand in node.inputs.iter().flatten() {
                     needed[operand.0 as usize] = true;
@@ -272,7 +326,11 @@ fn assemble(input: &GraphInput, batch: &Batch) -> Tensor {
     let width = input.features as usize;
     let first = input.first_feature as usize;
     let columns = &batch.columns()[first..first + width];
-    let shape = if input.flat { vec![batch.rows()] } else { vec![batch.rows(), width] };
+    let shape = if input.flat {
+        vec![batch.rows()]
+    } else {
+        vec![batch.rows(), width]
+    };
     let data = match input.element_type {
         ElementType::F32 => Data::F32(interleave(columns, batch.rows(), |x| x as f32)),
         ElementType::F64 => Data::F64(interleave(columns, batch.rows(), |x| x)),
@@ -284,7 +342,9 @@ fn assemble(input: &GraphInput, batch: &Batch) -> Tensor {
                 for column in columns {
                     match column {
                         Column::Symbols(values) => symbols.push(values[row]),
-                        Column::Numbers(_) => panic!("the batch is of another schema: text expected"),
+                        Column::Numbers(_) => {
+                            panic!("the batch is of another schema: text expected")
+                        }
                     }
                 }
             }
@@ -315,7 +375,8 @@ impl BorshSerialize for Graph {
 
 impl BorshDeserialize for Graph {
     fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
-        Graph::new(GraphParts::deserialize_reader(reader)?)
-            .map_err(|error| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string()))
+        Graph::new(GraphParts::deserialize_reader(reader)?).map_err(|error| {
+            borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, error.to_string())
+        })
     }
 }

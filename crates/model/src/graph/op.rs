@@ -2,18 +2,20 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use super::Linear;
 use super::dense::{
-    ArgExtreme, Binary, Cast, Clip, Compare, Compress, Concat, ConstantOfShape, CumSum, Distance, Expand, Flatten, Gather,
-    GatherElements, GatherNd, Gemm, Identity, Logical, LpNormalize, MatMul, NonZero, OneHot, Range, Reduce, Reshape,
-    ScatterElements, ScatterNd, Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary,
-    Unsqueeze,
+    ArgExtreme, Binary, Cast, Clip, Compare, Compress, Concat, ConstantOfShape, CumSum, Distance,
+    Expand, Flatten, Gather, GatherElements, GatherNd, Gemm, Identity, Logical, LpNormalize,
+    MatMul, NonZero, OneHot, Range, Reduce, Reshape, ScatterElements, ScatterNd, Select, Shape,
+    Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary, Unsqueeze,
 };
 use super::ml::{
-    ArrayFeatureExtractor, Binarizer, ClassLabel, ClassScores, FeatureVectorizer, Imputer, LabelEncoder, Normalizer,
-    OneHotEncoder, Scaler, SvmClassifier, SvmRegressor,
+    ArrayFeatureExtractor, Binarizer, ClassLabel, ClassScores, FeatureVectorizer, Imputer,
+    LabelEncoder, Normalizer, OneHotEncoder, Scaler, SvmClassifier, SvmRegressor,
 };
-use super::operator::{Arity, Flow, Operands, Operator, as_f64, matrix_rows, numeric, operand, operand_type, tensor};
-use super::Linear;
+use super::operator::{
+    Arity, Flow, Operands, Operator, as_f64, matrix_rows, numeric, operand, operand_type, tensor,
+};
 use crate::trees::TreeEnsemble;
 use crate::{Data, ElementType, Tensor};
 
@@ -162,7 +164,11 @@ impl Op {
     ///
     /// # Errors
     /// When the operator does not take such operands: the type seen and what was expected.
-    pub fn element_types(&self, operands: &[Option<ElementType>], outputs: u32) -> Result<Vec<ElementType>, String> {
+    pub fn element_types(
+        &self,
+        operands: &[Option<ElementType>],
+        outputs: u32,
+    ) -> Result<Vec<ElementType>, String> {
         let mut types = self.operator().element_types(operands)?;
         if let [only] = types[..] {
             types.resize(outputs as usize, only);
@@ -184,7 +190,8 @@ impl Op {
     pub(super) fn check_arity(&self, present: &[bool], outputs: u32) -> Result<(), String> {
         let arity = self.operator().arity();
         let required = *arity.operands.start();
-        let complete = present.len() >= required && present[..required].iter().all(|&present| present);
+        let complete =
+            present.len() >= required && present[..required].iter().all(|&present| present);
         if !complete || present.len() > *arity.operands.end() || !arity.outputs.contains(&outputs) {
             return Err(format!(
                 "{} operands and {outputs} outputs, expected {} and {}",
@@ -231,7 +238,10 @@ impl Operator for TreeEnsemble {
         let x = as_f64(operand(operands, 0)?)?;
         let mut margins = vec![0.0; rows * self.outputs()];
         TreeEnsemble::evaluate(self, &x, &mut margins);
-        Ok(vec![tensor(vec![rows, self.outputs()], Data::F64(margins))?])
+        Ok(vec![tensor(
+            vec![rows, self.outputs()],
+            Data::F64(margins),
+        )?])
     }
 
     fn arity(&self) -> Arity {

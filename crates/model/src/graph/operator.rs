@@ -24,12 +24,18 @@ pub(crate) struct Arity {
 impl Arity {
     /// `operands` present operands and one output.
     pub(crate) const fn exactly(operands: usize) -> Arity {
-        Arity { operands: operands..=operands, outputs: 1..=1 }
+        Arity {
+            operands: operands..=operands,
+            outputs: 1..=1,
+        }
     }
 
     /// Between `required` and `most` operands and one output.
     pub(crate) const fn between(required: usize, most: usize) -> Arity {
-        Arity { operands: required..=most, outputs: 1..=1 }
+        Arity {
+            operands: required..=most,
+            outputs: 1..=1,
+        }
     }
 }
 
@@ -84,12 +90,23 @@ pub(crate) const MAX_ELEMENTS: usize = 1 << 27;
 
 /// Operand `index`.
 pub(crate) fn operand<'a>(operands: &Operands<'a>, index: usize) -> Result<&'a Tensor, String> {
-    operands.get(index).copied().flatten().ok_or_else(|| format!("operand {index} is missing"))
+    operands
+        .get(index)
+        .copied()
+        .flatten()
+        .ok_or_else(|| format!("operand {index} is missing"))
 }
 
 /// The type of operand `index`.
-pub(crate) fn operand_type(operands: &[Option<ElementType>], index: usize) -> Result<ElementType, String> {
-    operands.get(index).copied().flatten().ok_or_else(|| format!("operand {index} is missing"))
+pub(crate) fn operand_type(
+    operands: &[Option<ElementType>],
+    index: usize,
+) -> Result<ElementType, String> {
+    operands
+        .get(index)
+        .copied()
+        .flatten()
+        .ok_or_else(|| format!("operand {index} is missing"))
 }
 
 /// How many elements a tensor of `shape` has.
@@ -97,10 +114,16 @@ pub(crate) fn operand_type(operands: &[Option<ElementType>], index: usize) -> Re
 /// # Errors
 /// When there are more than [`MAX_ELEMENTS`].
 pub(crate) fn element_count(shape: &[usize]) -> Result<usize, String> {
-    let product = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent.max(1)));
+    let product = shape.iter().try_fold(1usize, |product, &extent| {
+        product.checked_mul(extent.max(1))
+    });
     match product {
-        Some(elements) if elements <= MAX_ELEMENTS => Ok(if shape.contains(&0) { 0 } else { elements }),
-        _ => Err(format!("a tensor of shape {shape:?} exceeds {MAX_ELEMENTS} elements")),
+        Some(elements) if elements <= MAX_ELEMENTS => {
+            Ok(if shape.contains(&0) { 0 } else { elements })
+        }
+        _ => Err(format!(
+            "a tensor of shape {shape:?} exceeds {MAX_ELEMENTS} elements"
+        )),
     }
 }
 
@@ -110,7 +133,8 @@ pub(crate) fn element_count(shape: &[usize]) -> Result<usize, String> {
 /// When the shape is not that of the data.
 pub(crate) fn tensor(shape: Vec<usize>, data: Data) -> Result<Tensor, String> {
     let elements = data.len();
-    Tensor::new(shape.clone(), data).ok_or_else(|| format!("{elements} elements do not fill the shape {shape:?}"))
+    Tensor::new(shape.clone(), data)
+        .ok_or_else(|| format!("{elements} elements do not fill the shape {shape:?}"))
 }
 
 /// The axis `axis` of a tensor of rank `rank`, counted from the end when negative.
@@ -132,7 +156,10 @@ pub(crate) fn axis_of(axis: i64, rank: usize) -> Result<usize, String> {
 pub(crate) fn integers<'a>(operands: &Operands<'a>, index: usize) -> Result<&'a [i64], String> {
     match operand(operands, index)?.data() {
         Data::I64(values) => Ok(values),
-        other => Err(format!("operand {index} holds {:?}, expected integers", other.element_type())),
+        other => Err(format!(
+            "operand {index} holds {:?}, expected integers",
+            other.element_type()
+        )),
     }
 }
 
@@ -141,7 +168,9 @@ pub(crate) fn matrix_rows(tensor: &Tensor, columns: usize) -> Result<usize, Stri
     match *tensor.shape() {
         [rows, found] if found == columns => Ok(rows),
         [found] if found == columns => Ok(1),
-        ref shape => Err(format!("operand of shape {shape:?}, expected [rows, {columns}]")),
+        ref shape => Err(format!(
+            "operand of shape {shape:?}, expected [rows, {columns}]"
+        )),
     }
 }
 

@@ -225,7 +225,10 @@ impl<'de> Visitor<'de> for Value<'_> {
         }
         if object.len() > SMALL_OBJECT {
             let order = sorted_positions(object.len(), &|a, b| object[a].0.cmp(&object[b].0));
-            if let Some(pair) = order.windows(2).find(|pair| object[pair[0]].0 == object[pair[1]].0) {
+            if let Some(pair) = order
+                .windows(2)
+                .find(|pair| object[pair[0]].0 == object[pair[1]].0)
+            {
                 return Err(repeated(&object[pair[0]].0));
             }
         }

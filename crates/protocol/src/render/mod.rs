@@ -1,9 +1,11 @@
 //! Answers as JSON, in the shapes that `/predict`, `/explain` and the V1 protocol share.
 
 mod explanation;
+mod interactions;
 mod prediction;
 
 pub(crate) use explanation::{write_explanation, write_explanations};
+pub(crate) use interactions::write_interactions;
 pub(crate) use prediction::{
     label_text, margin_names, output_names, probabilities, write_label, write_outcome,
     write_predictions,

@@ -104,13 +104,8 @@ fn read_objects(function: &Function, rows: &[Json<'_>]) -> Result<Rows, Refusal>
             given[feature] = true;
             builder.put(row, feature, Cell::from_json(value))?;
         }
-        if let Some(feature) = given.iter().position(|given| !given) {
+        for (feature, _) in given.iter().enumerate().filter(|(_, given)| !**given) {
             absent(&mut builder, row, feature)?;
-            for later in feature + 1..features.len() {
-                if !given[later] {
-                    absent(&mut builder, row, later)?;
-                }
-            }
         }
     }
     builder.finish()

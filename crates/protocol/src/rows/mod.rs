@@ -37,7 +37,10 @@ impl Vocabulary {
                 .collect();
             unsorted.retain(|&symbol| symbol != Symbol::UNKNOWN);
             let order = sorted_positions(unsorted.len(), &|a, b| unsorted[a].cmp(&unsorted[b]));
-            order.into_iter().map(|position| unsorted[position]).collect()
+            order
+                .into_iter()
+                .map(|position| unsorted[position])
+                .collect()
         });
         Vocabulary {
             known: known.collect(),
@@ -264,10 +267,7 @@ impl<'f> RowsBuilder<'f> {
             .collect();
         let batch = Batch::new(self.model.schema(), self.columns)
             .expect("the columns were made from the schema");
-        Ok(Rows {
-            batch,
-            unseen,
-        })
+        Ok(Rows { batch, unseen })
     }
 }
 

@@ -262,3 +262,44 @@ fn answers_are_exactly_application_json() {
         );
     }
 }
+
+#[test]
+fn interactions_add_up_to_the_attributions() {
+    for (function, body) in [(credit(), ROW), (price(), r#"{"size": 5}"#)] {
+        let answer = json(&send(
+            &function,
+            "POST",
+            "/explain?interactions=true",
+            body.as_bytes(),
+        ));
+        let explanation = &answer["explanations"][0];
+        let matrix = &answer["interactions"][0]["values"];
+        for (at, part) in explanation["attributions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .enumerate()
+        {
+            assert_eq!(part["feature"], answer["interactions"][0]["features"][at]);
+            let expected: Vec<(&serde_json::Value, f64)> = match &part["attribution"] {
+                serde_json::Value::Object(outputs) => outputs
+                    .iter()
+                    .map(|(name, value)| (&matrix[name], value.as_f64().unwrap()))
+                    .collect(),
+                value => vec![(matrix, value.as_f64().unwrap())],
+            };
+            for (matrix, attribution) in expected {
+                let sum: f64 = matrix[at]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|value| value.as_f64().unwrap())
+                    .sum();
+                assert!(
+                    (sum - attribution).abs() < 1e-6,
+                    "{sum} is not {attribution}"
+                );
+            }
+        }
+    }
+}

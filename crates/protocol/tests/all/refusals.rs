@@ -9,7 +9,7 @@ use crate::{send, text};
 #[test]
 fn bodies() {
     let function = credit();
-    let long = format!("[{}]", vec!["[1]"; 3].join(","));
+    let long = format!("[{}]", ["[1]"; 3].join(","));
     let deep = "[".repeat(40) + &"]".repeat(40);
     for (body, words) in [
         ("", "the body is empty; send at least one row"),
@@ -212,7 +212,7 @@ fn parameters() {
         (
             "/explain?topp=3",
             400,
-            "unknown parameter `topp`; an explanation takes `method`, `space`, `top`, `seed`",
+            "unknown parameter `topp`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`",
         ),
         (
             "/explain?top=0",

@@ -61,12 +61,24 @@ pub(super) fn class_labels(node: &Node<'_>, integers: &str) -> Result<ClassLabel
     let texts = node.texts("classlabels_strings")?;
     if texts.is_empty() {
         let integers = node.ints(integers)?.to_vec();
-        let names = integers.iter().map(|&label| Label::Integer(label)).collect();
-        return Ok(ClassLabels { labels: Labels::Integers(integers), names });
+        let names = integers
+            .iter()
+            .map(|&label| Label::Integer(label))
+            .collect();
+        return Ok(ClassLabels {
+            labels: Labels::Integers(integers),
+            names,
+        });
     }
     let symbols = texts.iter().map(|text| node.symbol(text)).collect();
-    let names = texts.iter().map(|&text| Label::Text(text.to_owned())).collect();
-    Ok(ClassLabels { labels: Labels::Symbols(symbols), names })
+    let names = texts
+        .iter()
+        .map(|&text| Label::Text(text.to_owned()))
+        .collect();
+    Ok(ClassLabels {
+        labels: Labels::Symbols(symbols),
+        names,
+    })
 }
 
 /// Class labels as the graph's operators and as the head know them, in score order.
@@ -79,23 +91,43 @@ pub(super) struct ClassLabels {
 
 /// The operand of an estimator, as f32: ONNX Runtime casts it.
 fn as_f32(node: &Node<'_>, graph: &mut Builder) -> Result<Value, ImportError> {
-    graph.push(node, Cast { to: ElementType::F32 }, &[node.operand(0)?])
+    graph.push(
+        node,
+        Cast {
+            to: ElementType::F32,
+        },
+        &[node.operand(0)?],
+    )
 }
 
 /// Refuses an operator with one number per column (or one for all) for an operand of another width.
-fn check_columns(node: &Node<'_>, graph: &Builder, what: &str, found: usize) -> Result<(), ImportError> {
-    let columns = graph.sample(node.operand(0)?).map(Tensor::shape).and_then(<[usize]>::last).copied();
+fn check_columns(
+    node: &Node<'_>,
+    graph: &Builder,
+    what: &str,
+    found: usize,
+) -> Result<(), ImportError> {
+    let columns = graph
+        .sample(node.operand(0)?)
+        .map(Tensor::shape)
+        .and_then(<[usize]>::last)
+        .copied();
     match columns {
-        Some(columns) if found != 1 && found != columns => {
-            Err(node.invalid(format!("{found} {what} for an operand of {columns} columns")))
-        }
+        Some(columns) if found != 1 && found != columns => Err(node.invalid(format!(
+            "{found} {what} for an operand of {columns} columns"
+        ))),
         _ => Ok(()),
     }
 }
 
 /// An attribute's integer as a size that fits 32 bits.
 fn size(node: &Node<'_>, name: &str, value: i64) -> Result<u32, ImportError> {
-    u32::try_from(value).map_err(|_| node.invalid(format!("attribute `{name}` holds {value}, expected 0 to {}", u32::MAX)))
+    u32::try_from(value).map_err(|_| {
+        node.invalid(format!(
+            "attribute `{name}` holds {value}, expected 0 to {}",
+            u32::MAX
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use hyaline_model::graph::Linear;
 use hyaline_model::graph::ml::{
-    ClassLabel, ClassScores, Decision, Kernel, Labels, PostTransform, SecondScore, SupportVectors, SvmClassifier,
-    SvmClassifierParts, SvmRegressor,
+    ClassLabel, ClassScores, Decision, Kernel, Labels, PostTransform, SecondScore, SupportVectors,
+    SvmClassifier, SvmClassifierParts, SvmRegressor,
 };
 
 use super::linear::transformed;
@@ -24,9 +24,14 @@ pub(super) fn classifier(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Val
     let made = if vectors_per_class.is_empty() {
         without_vectors(node, graph, transform, labels, (x, columns))?
     } else {
-        let counts = vectors_per_class.iter().map(|&count| size(node, "vectors_per_class", count));
+        let counts = vectors_per_class
+            .iter()
+            .map(|&count| size(node, "vectors_per_class", count));
         let counts = counts.collect::<Result<Vec<u32>, ImportError>>()?;
-        let vectors = counts.iter().try_fold(0u32, |sum, &count| sum.checked_add(count)).unwrap_or(u32::MAX);
+        let vectors = counts
+            .iter()
+            .try_fold(0u32, |sum, &count| sum.checked_add(count))
+            .unwrap_or(u32::MAX);
         let prob_a = node.floats("prob_a")?.to_vec();
         let second = match (labels.len(), prob_a.len(), transform) {
             (2, 0, PostTransform::None) => SecondScore::Opposite,
@@ -43,7 +48,8 @@ pub(super) fn classifier(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Val
             labels,
             scores: ClassScores::new(transform, second).map_err(|reason| node.invalid(reason))?,
         };
-        let decision = (kernel == Kernel::Linear && second != SecondScore::Absent).then(|| parts.clone());
+        let decision =
+            (kernel == Kernel::Linear && second != SecondScore::Absent).then(|| parts.clone());
         let machine = SvmClassifier::new(parts).map_err(|reason| node.invalid(reason))?;
         match decision {
             Some(parts) => linear_decision(node, graph, parts, x)?,
@@ -64,18 +70,36 @@ fn without_vectors(
     (x, columns): (Value, u32),
 ) -> Result<Vec<Value>, ImportError> {
     let coefficients = node.floats("coefficients")?;
-    let rho = *node.floats("rho")?.first().ok_or_else(|| node.invalid("attribute `rho` is empty"))?;
+    let rho = *node
+        .floats("rho")?
+        .first()
+        .ok_or_else(|| node.invalid("attribute `rho` is empty"))?;
     let calibrated = !node.floats("prob_a")?.is_empty();
     let decision = match labels.len() {
-        2 if !calibrated && coefficients.iter().all(|&weight| weight >= 0.0) => Decision::AnyAbove { threshold: 0.5, inclusive: true },
-        2 if !calibrated => Decision::AnyAbove { threshold: 0.0, inclusive: false },
+        2 if !calibrated && coefficients.iter().all(|&weight| weight >= 0.0) => {
+            Decision::AnyAbove {
+                threshold: 0.5,
+                inclusive: true,
+            }
+        }
+        2 if !calibrated => Decision::AnyAbove {
+            threshold: 0.0,
+            inclusive: false,
+        },
         _ => Decision::Largest,
     };
-    let weights = coefficients.iter().map(|&weight| f64::from(weight)).collect();
-    let linear = Linear::new(columns, weights, vec![f64::from(rho); labels.len()]).map_err(|reason| node.invalid(reason))?;
+    let weights = coefficients
+        .iter()
+        .map(|&weight| f64::from(weight))
+        .collect();
+    let linear = Linear::new(columns, weights, vec![f64::from(rho); labels.len()])
+        .map_err(|reason| node.invalid(reason))?;
     let label = ClassLabel::new(decision, labels).map_err(|reason| node.invalid(reason))?;
     let margins = graph.push(node, linear, &[x])?;
-    Ok(vec![graph.push(node, label, &[margins])?, transformed(node, graph, transform, margins)?])
+    Ok(vec![
+        graph.push(node, label, &[margins])?,
+        transformed(node, graph, transform, margins)?,
+    ])
 }
 
 /// The decision between two classes under the linear kernel is an affine function of the row. Positive speaks for the
@@ -91,9 +115,19 @@ fn linear_decision(
         Labels::Integers(labels) => Labels::Integers(labels.into_iter().rev().collect()),
         Labels::Symbols(labels) => Labels::Symbols(labels.into_iter().rev().collect()),
     };
-    let label = ClassLabel::new(Decision::Above { column: 0, threshold: 0.0 }, reversed).map_err(|reason| node.invalid(reason))?;
+    let label = ClassLabel::new(
+        Decision::Above {
+            column: 0,
+            threshold: 0.0,
+        },
+        reversed,
+    )
+    .map_err(|reason| node.invalid(reason))?;
     let margin = graph.push(node, linear, &[x])?;
-    Ok(vec![graph.push(node, label, &[margin])?, graph.push(node, parts.scores, &[margin])?])
+    Ok(vec![
+        graph.push(node, label, &[margin])?,
+        graph.push(node, parts.scores, &[margin])?,
+    ])
 }
 
 /// Values, or 1 and -1 for a one-class machine. ONNX Runtime applies no post-transform here.
@@ -102,32 +136,54 @@ pub(super) fn regressor(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Valu
     let kernel = kernel(node)?;
     let count = size(node, "n_supports", node.int("n_supports", 0)?)?;
     let coefficients = node.floats("coefficients")?.to_vec();
-    let rho = *node.floats("rho")?.first().ok_or_else(|| node.invalid("attribute `rho` is empty"))?;
+    let rho = *node
+        .floats("rho")?
+        .first()
+        .ok_or_else(|| node.invalid("attribute `rho` is empty"))?;
     let one_class = node.int("one_class", 0)? != 0;
     let x = as_f32(node, graph)?;
     let columns = graph.columns(node, x)?;
     let (kernel, vectors, coefficients) = if count > 0 {
-        (kernel, support_vectors(node, kernel, count, columns)?, coefficients)
+        (
+            kernel,
+            support_vectors(node, kernel, count, columns)?,
+            coefficients,
+        )
     } else {
         // The coefficients are the one vector of a linear machine.
-        let one = SupportVectors::new(Kernel::Linear, 1, &coefficients).map_err(|reason| node.invalid(reason))?;
+        let one = SupportVectors::new(Kernel::Linear, 1, &coefficients)
+            .map_err(|reason| node.invalid(reason))?;
         (Kernel::Linear, one, vec![1.0])
     };
     if vectors.columns() != columns as usize {
-        return Err(node.invalid(format!("{} coefficients for an operand of {columns} columns", vectors.columns())));
+        return Err(node.invalid(format!(
+            "{} coefficients for an operand of {columns} columns",
+            vectors.columns()
+        )));
     }
-    let machine = SvmRegressor::new(vectors, coefficients.clone(), rho, one_class).map_err(|reason| node.invalid(reason))?;
+    let machine = SvmRegressor::new(vectors, coefficients.clone(), rho, one_class)
+        .map_err(|reason| node.invalid(reason))?;
     if kernel != Kernel::Linear || one_class {
         return Ok(vec![graph.push(node, machine, &[x])?]);
     }
     let linear = if count > 0 {
         affine(node, &coefficients, rho)?
     } else {
-        let weights = node.floats("coefficients")?.iter().map(|&weight| f64::from(weight)).collect();
-        Linear::new(columns, weights, vec![f64::from(rho)]).map_err(|reason| node.invalid(reason))?
+        let weights = node
+            .floats("coefficients")?
+            .iter()
+            .map(|&weight| f64::from(weight))
+            .collect();
+        Linear::new(columns, weights, vec![f64::from(rho)])
+            .map_err(|reason| node.invalid(reason))?
     };
     let margins = graph.push(node, linear, &[x])?;
-    Ok(vec![transformed(node, graph, PostTransform::None, margins)?])
+    Ok(vec![transformed(
+        node,
+        graph,
+        PostTransform::None,
+        margins,
+    )?])
 }
 
 /// `rho + Σ coefficient · (vector · x)` over the node's support vectors, whose number has been checked.
@@ -136,15 +192,31 @@ fn affine(node: &Node<'_>, coefficients: &[f32], rho: f32) -> Result<Linear, Imp
     let columns = vectors.len() / coefficients.len();
     let weight = |column: usize| {
         let terms = coefficients.iter().zip(vectors.chunks_exact(columns));
-        terms.map(|(coefficient, vector)| f64::from(*coefficient) * f64::from(vector[column])).sum::<f64>()
+        terms
+            .map(|(coefficient, vector)| f64::from(*coefficient) * f64::from(vector[column]))
+            .sum::<f64>()
     };
-    Linear::new(columns as u32, (0..columns).map(weight).collect(), vec![f64::from(rho)]).map_err(|reason| node.invalid(reason))
+    Linear::new(
+        columns as u32,
+        (0..columns).map(weight).collect(),
+        vec![f64::from(rho)],
+    )
+    .map_err(|reason| node.invalid(reason))
 }
 
-fn support_vectors(node: &Node<'_>, kernel: Kernel, count: u32, columns: u32) -> Result<SupportVectors, ImportError> {
-    let vectors = SupportVectors::new(kernel, count, node.floats("support_vectors")?).map_err(|reason| node.invalid(reason))?;
+fn support_vectors(
+    node: &Node<'_>,
+    kernel: Kernel,
+    count: u32,
+    columns: u32,
+) -> Result<SupportVectors, ImportError> {
+    let vectors = SupportVectors::new(kernel, count, node.floats("support_vectors")?)
+        .map_err(|reason| node.invalid(reason))?;
     if vectors.columns() != columns as usize {
-        let reason = format!("support vectors of {} columns for an operand of {columns}", vectors.columns());
+        let reason = format!(
+            "support vectors of {} columns for an operand of {columns}",
+            vectors.columns()
+        );
         return Err(node.invalid(reason));
     }
     Ok(vectors)
@@ -152,25 +224,41 @@ fn support_vectors(node: &Node<'_>, kernel: Kernel, count: u32, columns: u32) ->
 
 /// The kernel with its parameters gamma, coef0 and degree.
 fn kernel(node: &Node<'_>) -> Result<Kernel, ImportError> {
-    let (gamma, coef0, degree) = match (node.text("kernel_type")?.unwrap_or("LINEAR"), node.floats("kernel_params")?) {
+    let (gamma, coef0, degree) = match (
+        node.text("kernel_type")?.unwrap_or("LINEAR"),
+        node.floats("kernel_params")?,
+    ) {
         ("LINEAR", []) => (0.0, 0.0, 0.0),
         (_, &[gamma, coef0, degree]) => (gamma, coef0, degree),
         (_, parameters) => {
             let found = parameters.len();
-            return Err(node.invalid(format!("attribute `kernel_params` holds {found} numbers, expected gamma, coef0 and degree")));
+            return Err(node.invalid(format!(
+                "attribute `kernel_params` holds {found} numbers, expected gamma, coef0 and degree"
+            )));
         }
     };
-    if let Some(parameter) = [gamma, coef0, degree].into_iter().find(|parameter| !parameter.is_finite()) {
-        return Err(node.invalid(format!("attribute `kernel_params` holds {parameter}, expected finite numbers")));
+    if let Some(parameter) = [gamma, coef0, degree]
+        .into_iter()
+        .find(|parameter| !parameter.is_finite())
+    {
+        return Err(node.invalid(format!(
+            "attribute `kernel_params` holds {parameter}, expected finite numbers"
+        )));
     }
     match node.text("kernel_type")?.unwrap_or("LINEAR") {
         "LINEAR" => Ok(Kernel::Linear),
-        "POLY" => Ok(Kernel::Poly { gamma, coef0, degree }),
+        "POLY" => Ok(Kernel::Poly {
+            gamma,
+            coef0,
+            degree,
+        }),
         "RBF" => Ok(Kernel::Rbf { gamma }),
         "SIGMOID" => Ok(Kernel::Sigmoid { gamma, coef0 }),
         other => {
             let other = crate::onnx::shorten(other);
-            Err(node.invalid(format!("attribute `kernel_type` is `{other}`, expected LINEAR, POLY, RBF or SIGMOID")))
+            Err(node.invalid(format!(
+                "attribute `kernel_type` is `{other}`, expected LINEAR, POLY, RBF or SIGMOID"
+            )))
         }
     }
 }

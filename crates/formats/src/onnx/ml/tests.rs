@@ -21,10 +21,21 @@ fn folder() -> PathBuf {
 
 /// The files of `folder` with the extension `extension`, sorted, by stem.
 fn files(folder: &Path, extension: &str) -> BTreeMap<String, PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("tests/fixtures/ml_ops is there: run its generate.py");
+    let entries =
+        std::fs::read_dir(folder).expect("tests/fixtures/ml_ops is there: run its generate.py");
     let paths = entries.map(|entry| entry.expect("a readable folder").path());
     let wanted = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
-    wanted.map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), path)).collect()
+    wanted
+        .map(|path| {
+            (
+                path.file_stem()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned(),
+                path,
+            )
+        })
+        .collect()
 }
 
 /// The graph of a file, whatever its outputs are.
@@ -34,10 +45,12 @@ fn run(bytes: &[u8], given: &[Json]) -> Result<Vec<(Tensor, Symbols)>, String> {
     let options = ImportOptions::default();
     let symbols = texts::collect(graph, &options).map_err(|error| error.to_string())?;
     let (mut builder, mut bound) = (Builder::default(), BTreeMap::new());
-    let inputs = inputs::read(&model, graph, &options, &mut builder, &mut bound).map_err(|error| error.to_string())?;
+    let inputs = inputs::read(&model, graph, &options, &mut builder, &mut bound)
+        .map_err(|error| error.to_string())?;
     initializers(graph, &symbols, &mut builder, &mut bound).map_err(|error| error.to_string())?;
     for node in &graph.node {
-        lower(node, &model, &symbols, &mut builder, &mut bound).map_err(|error| error.to_string())?;
+        lower(node, &model, &symbols, &mut builder, &mut bound)
+            .map_err(|error| error.to_string())?;
     }
     let wanted: Vec<Value> = graph
         .output
@@ -53,10 +66,16 @@ fn run(bytes: &[u8], given: &[Json]) -> Result<Vec<(Tensor, Symbols)>, String> {
     }
     let graph = Graph::new(parts).map_err(|error| error.to_string())?;
     let schema = Schema::new(inputs.features).map_err(|error| error.to_string())?;
-    let columns = given.iter().flat_map(|input| columns(input, &symbols)).collect();
+    let columns = given
+        .iter()
+        .flat_map(|input| columns(input, &symbols))
+        .collect();
     let batch = Batch::new(&schema, columns).map_err(|error| error.to_string())?;
     let made = graph.run(&batch, &ids).map_err(|error| error.to_string())?;
-    Ok(made.into_iter().map(|tensor| (tensor, symbols.clone())).collect())
+    Ok(made
+        .into_iter()
+        .map(|tensor| (tensor, symbols.clone()))
+        .collect())
 }
 
 fn number(value: &Json) -> f64 {
@@ -68,7 +87,12 @@ fn number(value: &Json) -> f64 {
 }
 
 fn shape(tensor: &Json) -> Vec<usize> {
-    tensor["shape"].as_array().expect("a shape").iter().map(|extent| extent.as_u64().expect("an extent") as usize).collect()
+    tensor["shape"]
+        .as_array()
+        .expect("a shape")
+        .iter()
+        .map(|extent| extent.as_u64().expect("an extent") as usize)
+        .collect()
 }
 
 /// The columns of an input, as features.
@@ -79,7 +103,11 @@ fn columns(input: &Json, symbols: &Symbols) -> Vec<Column> {
         .map(|column| {
             let values = data.iter().skip(column).step_by(width);
             match input["type"].as_str() {
-                Some("string") => Column::Symbols(values.map(|text| symbols.symbol(text.as_str().expect("text"))).collect()),
+                Some("string") => Column::Symbols(
+                    values
+                        .map(|text| symbols.symbol(text.as_str().expect("text")))
+                        .collect(),
+                ),
                 _ => Column::Numbers(values.map(number).collect()),
             }
         })
@@ -90,27 +118,51 @@ fn columns(input: &Json, symbols: &Symbols) -> Vec<Column> {
 fn difference(found: &Tensor, symbols: &Symbols, expected: &Json) -> Option<String> {
     let data = expected["data"].as_array().expect("data");
     if found.shape() != shape(expected) {
-        return Some(format!("shape {:?}, expected {:?}", found.shape(), shape(expected)));
+        return Some(format!(
+            "shape {:?}, expected {:?}",
+            found.shape(),
+            shape(expected)
+        ));
     }
     let floats = |found: &mut dyn Iterator<Item = f64>| {
-        found.zip(data).enumerate().find_map(|(index, (found, expected))| {
-            let expected = number(expected);
-            let same = found == expected
-                || (found.is_nan() && expected.is_nan())
-                || (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
-            (!same).then(|| format!("element {index} is {found}, expected {expected}"))
-        })
+        found
+            .zip(data)
+            .enumerate()
+            .find_map(|(index, (found, expected))| {
+                let expected = number(expected);
+                let same = found == expected
+                    || (found.is_nan() && expected.is_nan())
+                    || (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
+                (!same).then(|| format!("element {index} is {found}, expected {expected}"))
+            })
     };
     match (found.data(), expected["type"].as_str()) {
         (Data::F32(values), Some("float")) => floats(&mut values.iter().map(|&x| f64::from(x))),
         (Data::F64(values), Some("double")) => floats(&mut values.iter().copied()),
         (Data::I64(values), Some("int64")) => {
-            let same = values.iter().zip(data).position(|(found, expected)| Some(*found) != expected.as_i64());
-            same.map(|index| format!("element {index} is {}, expected {}", values[index], data[index]))
+            let same = values
+                .iter()
+                .zip(data)
+                .position(|(found, expected)| Some(*found) != expected.as_i64());
+            same.map(|index| {
+                format!(
+                    "element {index} is {}, expected {}",
+                    values[index], data[index]
+                )
+            })
         }
         (Data::Symbol(values), Some("string")) => {
-            let same = values.iter().zip(data).position(|(found, expected)| symbols.text(*found) != expected.as_str());
-            same.map(|index| format!("element {index} is {:?}, expected {}", symbols.text(values[index]), data[index]))
+            let same = values
+                .iter()
+                .zip(data)
+                .position(|(found, expected)| symbols.text(*found) != expected.as_str());
+            same.map(|index| {
+                format!(
+                    "element {index} is {:?}, expected {}",
+                    symbols.text(values[index]),
+                    data[index]
+                )
+            })
         }
         (found, expected) => Some(format!("{:?}, expected {expected:?}", found.element_type())),
     }
@@ -122,18 +174,31 @@ fn single_operators_equal_onnx_runtime() {
     assert!(answers.len() > 100, "{} cases", answers.len());
     let mut failures = Vec::new();
     for (name, path) in &answers {
-        let answer: Json = serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
+        let answer: Json =
+            serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON");
         let model = std::fs::read(path.with_extension("onnx")).expect("a model beside its answers");
         match run(&model, answer["inputs"].as_array().expect("inputs")) {
             Err(reason) => failures.push(format!("{name}: {reason}")),
             Ok(made) => {
-                for ((found, symbols), expected) in made.iter().zip(answer["outputs"].as_array().expect("outputs")) {
-                    failures.extend(difference(found, symbols, expected).map(|reason| format!("{name}: {reason}")));
+                for ((found, symbols), expected) in made
+                    .iter()
+                    .zip(answer["outputs"].as_array().expect("outputs"))
+                {
+                    failures.extend(
+                        difference(found, symbols, expected)
+                            .map(|reason| format!("{name}: {reason}")),
+                    );
                 }
             }
         }
     }
-    assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), answers.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} cases:\n{}",
+        failures.len(),
+        answers.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]
@@ -143,7 +208,9 @@ fn hostile_attributes_are_refused_in_words() {
     for (name, path) in &models {
         let refusal = run(&std::fs::read(path).expect("readable"), &[]).err();
         let refusal = refusal.unwrap_or_else(|| "ACCEPTED".to_owned());
-        let reason = refusal.split_once("node `the_node`: ").map_or(refusal.as_str(), |(_, reason)| reason);
+        let reason = refusal
+            .split_once("node `the_node`: ")
+            .map_or(refusal.as_str(), |(_, reason)| reason);
         found += &format!("{name}: {reason}\n");
     }
     let expected = include_str!("refusals.txt");

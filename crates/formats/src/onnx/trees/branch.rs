@@ -30,9 +30,18 @@ impl Mode {
     }
 
     pub(super) fn numbered(number: i64) -> Option<Mode> {
-        const MODES: [Mode; 7] =
-            [Mode::AtMost, Mode::Below, Mode::AtLeast, Mode::Above, Mode::Equal, Mode::NotEqual, Mode::Member];
-        usize::try_from(number).ok().and_then(|number| MODES.get(number).copied())
+        const MODES: [Mode; 7] = [
+            Mode::AtMost,
+            Mode::Below,
+            Mode::AtLeast,
+            Mode::Above,
+            Mode::Equal,
+            Mode::NotEqual,
+            Mode::Member,
+        ];
+        usize::try_from(number)
+            .ok()
+            .and_then(|number| MODES.get(number).copied())
     }
 }
 
@@ -51,7 +60,8 @@ pub(super) struct Branch {
 impl Branch {
     /// The split that sends every value the same way.
     pub(super) fn split(self, forest: &mut Forest) -> Result<SourceNode, String> {
-        let column = u32::try_from(self.feature).map_err(|_| format!("feature {} is no column", self.feature))?;
+        let column = u32::try_from(self.feature)
+            .map_err(|_| format!("feature {} is no column", self.feature))?;
         let (test, negated) = match self.mode {
             Mode::AtMost => (Test::AtMost(self.threshold), false),
             Mode::Below => (Test::Below(self.threshold), false),
@@ -65,7 +75,11 @@ impl Branch {
             return Err("it compares with NaN".to_owned());
         }
         let missing_goes_true = self.missing_goes_true || self.mode == Mode::NotEqual;
-        let (yes, no) = if negated { (self.when_false, self.when_true) } else { (self.when_true, self.when_false) };
+        let (yes, no) = if negated {
+            (self.when_false, self.when_true)
+        } else {
+            (self.when_true, self.when_false)
+        };
         Ok(SourceNode::Split {
             column,
             test,
@@ -83,7 +97,9 @@ const MAX_OUTPUTS: usize = 65_536;
 pub(super) fn outputs(what: &str, number: i64) -> Result<usize, String> {
     match usize::try_from(number) {
         Ok(outputs) if (1..=MAX_OUTPUTS).contains(&outputs) => Ok(outputs),
-        _ => Err(format!("{what} is {number}; 1 to {MAX_OUTPUTS} are supported")),
+        _ => Err(format!(
+            "{what} is {number}; 1 to {MAX_OUTPUTS} are supported"
+        )),
     }
 }
 
@@ -94,15 +110,25 @@ pub(super) fn output(id: i64, outputs: usize) -> Result<u32, String> {
     }
 }
 
-pub(super) fn same_lengths<const N: usize>(expected: usize, lengths: [(&str, usize); N]) -> Result<(), String> {
+pub(super) fn same_lengths<const N: usize>(
+    expected: usize,
+    lengths: [(&str, usize); N],
+) -> Result<(), String> {
     match lengths.iter().find(|(_, length)| *length != expected) {
         Some((name, length)) => Err(format!("{name} has {length} entries, expected {expected}")),
         None => Ok(()),
     }
 }
 
-pub(super) fn optional_lengths(nodes: usize, tracks: &[i64], hitrates: &[f64]) -> Result<(), String> {
-    for (name, length) in [("nodes_missing_value_tracks_true", tracks.len()), ("nodes_hitrates", hitrates.len())] {
+pub(super) fn optional_lengths(
+    nodes: usize,
+    tracks: &[i64],
+    hitrates: &[f64],
+) -> Result<(), String> {
+    for (name, length) in [
+        ("nodes_missing_value_tracks_true", tracks.len()),
+        ("nodes_hitrates", hitrates.len()),
+    ] {
         if length != 0 && length != nodes {
             return Err(format!("{name} has {length} entries, expected {nodes}"));
         }

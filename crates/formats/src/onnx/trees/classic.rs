@@ -66,7 +66,8 @@ pub(super) fn regressor(
             let known: BTreeSet<i64> = attributes.weight_ids.iter().copied().collect();
             let spoken_of = |target: usize| targets == 1 || known.contains(&(target as i64));
             let base = attributes.base_values.iter().enumerate();
-            base.map(|(target, &base)| if spoken_of(target) { base } else { 0.0 }).collect()
+            base.map(|(target, &base)| if spoken_of(target) { base } else { 0.0 })
+                .collect()
         }
         found => return Err(format!("{found} base_values for {targets} targets")),
     };
@@ -82,68 +83,158 @@ pub(super) fn regressor(
 ///
 /// # Errors
 /// The node, weight or attribute that breaks a rule.
-pub(super) fn classifier(attributes: &Classic, columns: u32, classes: usize) -> Result<Classifier, String> {
-    let outputs = outputs("the number of class labels", i64::try_from(classes).unwrap_or(i64::MAX))?;
+pub(super) fn classifier(
+    attributes: &Classic,
+    columns: u32,
+    classes: usize,
+) -> Result<Classifier, String> {
+    let outputs = outputs(
+        "the number of class labels",
+        i64::try_from(classes).unwrap_or(i64::MAX),
+    )?;
     let base = &attributes.base_values;
-    let lone_class = attributes.weight_ids.first().copied().filter(|_| classes == 2 && attributes.speaks_of_one_output());
+    let lone_class = attributes
+        .weight_ids
+        .first()
+        .copied()
+        .filter(|_| classes == 2 && attributes.speaks_of_one_output());
     let positive = attributes.weights.iter().all(|&weight| weight >= 0.0);
     match (lone_class, base.len()) {
         (Some(0), 0 | 1) => {
-            let (second, threshold) = if positive { (SecondScore::Complement, 0.5) } else { (SecondScore::Opposite, 0.0) };
+            let (second, threshold) = if positive {
+                (SecondScore::Complement, 0.5)
+            } else {
+                (SecondScore::Opposite, 0.0)
+            };
             let base = vec![base.first().copied().unwrap_or(0.0)];
             let ensemble = finish(plant(attributes, columns, 1, |_| 0)?, base, Aggregate::Sum);
-            Ok(Classifier { ensemble, second, zero_first: false, decision: Decision::Above { column: 0, threshold } })
+            Ok(Classifier {
+                ensemble,
+                second,
+                zero_first: false,
+                decision: Decision::Above {
+                    column: 0,
+                    threshold,
+                },
+            })
         }
         (Some(1), 0) => {
             let threshold = if positive { 0.5 } else { 0.0 };
-            let ensemble = finish(plant(attributes, columns, 1, |_| 0)?, vec![0.0], Aggregate::Sum);
-            let decision = Decision::Above { column: 0, threshold };
-            Ok(Classifier { ensemble, second: SecondScore::Absent, zero_first: true, decision })
+            let ensemble = finish(
+                plant(attributes, columns, 1, |_| 0)?,
+                vec![0.0],
+                Aggregate::Sum,
+            );
+            let decision = Decision::Above {
+                column: 0,
+                threshold,
+            };
+            Ok(Classifier {
+                ensemble,
+                second: SecondScore::Absent,
+                zero_first: true,
+                decision,
+            })
         }
-        (Some(id), found) => Err(format!("{found} base_values with weights of class {id} alone, out of two classes")),
-        (None, found) if found != 0 && found != outputs => Err(format!("{found} base_values for {outputs} classes")),
+        (Some(id), found) => Err(format!(
+            "{found} base_values with weights of class {id} alone, out of two classes"
+        )),
+        (None, found) if found != 0 && found != outputs => {
+            Err(format!("{found} base_values for {outputs} classes"))
+        }
         (None, _) => {
-            let base = if base.is_empty() { vec![0.0; outputs] } else { base.clone() };
-            let ensemble = finish(plant(attributes, columns, outputs, |id| id)?, base, Aggregate::Sum);
-            let decision =
-                if classes == 2 { Decision::Above { column: 1, threshold: 0.0 } } else { Decision::Largest };
-            Ok(Classifier { ensemble, second: SecondScore::Absent, zero_first: false, decision })
+            let base = if base.is_empty() {
+                vec![0.0; outputs]
+            } else {
+                base.clone()
+            };
+            let ensemble = finish(
+                plant(attributes, columns, outputs, |id| id)?,
+                base,
+                Aggregate::Sum,
+            );
+            let decision = if classes == 2 {
+                Decision::Above {
+                    column: 1,
+                    threshold: 0.0,
+                }
+            } else {
+                Decision::Largest
+            };
+            Ok(Classifier {
+                ensemble,
+                second: SecondScore::Absent,
+                zero_first: false,
+                decision,
+            })
         }
     }
 }
 
 /// Grows the trees of the older operators; `slot` maps a weight's id to an output.
-fn plant(attributes: &Classic, columns: u32, outputs: usize, slot: impl Fn(i64) -> i64) -> Result<Forest, String> {
+fn plant(
+    attributes: &Classic,
+    columns: u32,
+    outputs: usize,
+    slot: impl Fn(i64) -> i64,
+) -> Result<Forest, String> {
     let nodes = attributes.nodes_treeids.len();
-    same_lengths(nodes, [
-        ("nodes_nodeids", attributes.nodes_nodeids.len()),
-        ("nodes_featureids", attributes.nodes_featureids.len()),
-        ("nodes_modes", attributes.nodes_modes.len()),
-        ("nodes_values", attributes.nodes_values.len()),
-        ("nodes_truenodeids", attributes.nodes_truenodeids.len()),
-        ("nodes_falsenodeids", attributes.nodes_falsenodeids.len()),
-    ])?;
-    same_lengths(attributes.weights.len(), [
-        ("the weights' tree ids", attributes.weight_treeids.len()),
-        ("the weights' node ids", attributes.weight_nodeids.len()),
-        ("the weights' output ids", attributes.weight_ids.len()),
-    ])?;
-    optional_lengths(nodes, &attributes.nodes_missing_value_tracks_true, &attributes.nodes_hitrates)?;
+    same_lengths(
+        nodes,
+        [
+            ("nodes_nodeids", attributes.nodes_nodeids.len()),
+            ("nodes_featureids", attributes.nodes_featureids.len()),
+            ("nodes_modes", attributes.nodes_modes.len()),
+            ("nodes_values", attributes.nodes_values.len()),
+            ("nodes_truenodeids", attributes.nodes_truenodeids.len()),
+            ("nodes_falsenodeids", attributes.nodes_falsenodeids.len()),
+        ],
+    )?;
+    same_lengths(
+        attributes.weights.len(),
+        [
+            ("the weights' tree ids", attributes.weight_treeids.len()),
+            ("the weights' node ids", attributes.weight_nodeids.len()),
+            ("the weights' output ids", attributes.weight_ids.len()),
+        ],
+    )?;
+    optional_lengths(
+        nodes,
+        &attributes.nodes_missing_value_tracks_true,
+        &attributes.nodes_hitrates,
+    )?;
     let places = places(attributes)?;
     let mut leaves: Vec<Vec<Weight>> = Vec::new();
     leaves.resize(nodes, Vec::new());
-    for (index, (&tree, &node)) in attributes.weight_treeids.iter().zip(&attributes.weight_nodeids).enumerate() {
+    for (index, (&tree, &node)) in attributes
+        .weight_treeids
+        .iter()
+        .zip(&attributes.weight_nodeids)
+        .enumerate()
+    {
         let place = places.get(&(tree, node));
-        let place = *place.ok_or_else(|| format!("weight {index} belongs to node {node} of tree {tree}, which does not exist"))?;
+        let place = *place.ok_or_else(|| {
+            format!("weight {index} belongs to node {node} of tree {tree}, which does not exist")
+        })?;
         if attributes.nodes_modes[place] != "LEAF" {
-            return Err(format!("weight {index} belongs to node {node} of tree {tree}, which is no leaf"));
+            return Err(format!(
+                "weight {index} belongs to node {node} of tree {tree}, which is no leaf"
+            ));
         }
         let output = output(slot(attributes.weight_ids[index]), outputs)?;
-        leaves[place].push(Weight { output, value: attributes.weights[index] });
+        leaves[place].push(Weight {
+            output,
+            value: attributes.weights[index],
+        });
     }
     let mut forest = Forest::new(columns, outputs as u32);
     let mut reached = vec![false; nodes];
-    let tracks = |place: usize| attributes.nodes_missing_value_tracks_true.get(place).is_some_and(|&track| track != 0);
+    let tracks = |place: usize| {
+        attributes
+            .nodes_missing_value_tracks_true
+            .get(place)
+            .is_some_and(|&track| track != 0)
+    };
     for root in roots(attributes, &places)? {
         let tree = attributes.nodes_treeids[root];
         let grown = forest.add(root, &mut reached, |forest, place| {
@@ -154,11 +245,15 @@ fn plant(attributes: &Classic, columns: u32, outputs: usize, slot: impl Fn(i64) 
             }
             let node = attributes.nodes_nodeids[place];
             let child = |id: i64| {
-                places.get(&(tree, id)).copied().ok_or_else(|| format!("node {node} leads to node {id}, which does not exist"))
+                places
+                    .get(&(tree, id))
+                    .copied()
+                    .ok_or_else(|| format!("node {node} leads to node {id}, which does not exist"))
             };
             let mut branch = Branch {
                 feature: attributes.nodes_featureids[place],
-                mode: Mode::named(name).ok_or_else(|| format!("node {node} has the unknown mode `{name}`"))?,
+                mode: Mode::named(name)
+                    .ok_or_else(|| format!("node {node} has the unknown mode `{name}`"))?,
                 threshold: attributes.nodes_values[place],
                 members: Vec::new(),
                 missing_goes_true: tracks(place),
@@ -171,7 +266,9 @@ fn plant(attributes: &Classic, columns: u32, outputs: usize, slot: impl Fn(i64) 
                     && attributes.nodes_featureids[next] == attributes.nodes_featureids[place]
                     && places.get(&(tree, attributes.nodes_truenodeids[next])) == Some(&when_true)
             };
-            while matches!(branch.mode, Mode::Equal | Mode::Member) && goes_on(branch.when_false, branch.when_true) {
+            while matches!(branch.mode, Mode::Equal | Mode::Member)
+                && goes_on(branch.when_false, branch.when_true)
+            {
                 let next = branch.when_false;
                 if branch.mode == Mode::Equal {
                     branch.mode = Mode::Member;
@@ -184,7 +281,12 @@ fn plant(attributes: &Classic, columns: u32, outputs: usize, slot: impl Fn(i64) 
                     return Err(format!("the questions after node {node} go in circles"));
                 }
             }
-            Ok((branch.split(forest).map_err(|reason| format!("node {node}: {reason}"))?, cover))
+            Ok((
+                branch
+                    .split(forest)
+                    .map_err(|reason| format!("node {node}: {reason}"))?,
+                cover,
+            ))
         });
         grown.map_err(|reason| format!("tree {tree}: {reason}"))?;
     }
@@ -194,7 +296,12 @@ fn plant(attributes: &Classic, columns: u32, outputs: usize, slot: impl Fn(i64) 
 /// Place of each (tree, node) in the attribute lists.
 fn places(attributes: &Classic) -> Result<BTreeMap<(i64, i64), usize>, String> {
     let mut places = BTreeMap::new();
-    for (place, (&tree, &node)) in attributes.nodes_treeids.iter().zip(&attributes.nodes_nodeids).enumerate() {
+    for (place, (&tree, &node)) in attributes
+        .nodes_treeids
+        .iter()
+        .zip(&attributes.nodes_nodeids)
+        .enumerate()
+    {
         if places.insert((tree, node), place).is_some() {
             return Err(format!("node {node} of tree {tree} is listed twice"));
         }
@@ -207,7 +314,10 @@ fn roots(attributes: &Classic, places: &BTreeMap<(i64, i64), usize>) -> Result<V
     let mut has_parent = vec![false; attributes.nodes_treeids.len()];
     for (place, &tree) in attributes.nodes_treeids.iter().enumerate() {
         if attributes.nodes_modes[place] != "LEAF" {
-            for child in [attributes.nodes_truenodeids[place], attributes.nodes_falsenodeids[place]] {
+            for child in [
+                attributes.nodes_truenodeids[place],
+                attributes.nodes_falsenodeids[place],
+            ] {
                 if let Some(&child) = places.get(&(tree, child)) {
                     has_parent[child] = true;
                 }
@@ -232,7 +342,10 @@ fn roots(attributes: &Classic, places: &BTreeMap<(i64, i64), usize>) -> Result<V
     }
     order
         .into_iter()
-        .map(|tree| root_of[&tree].ok_or_else(|| format!("tree {tree} has no root: its nodes go in circles")))
+        .map(|tree| {
+            root_of[&tree]
+                .ok_or_else(|| format!("tree {tree} has no root: its nodes go in circles"))
+        })
         .collect()
 }
 
@@ -241,7 +354,6 @@ fn finish(forest: Forest, base: Vec<f64>, aggregate: Aggregate) -> EnsembleParts
     let covers = forest.has_covers() && forest.covers_add_up();
     forest.finish(base, aggregate, covers)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -292,7 +404,11 @@ mod tests {
             ("BRANCH_EQ", [2.0, 1.0, 2.0, 2.0]),
             ("BRANCH_NEQ", [1.0, 2.0, 1.0, 1.0]),
         ] {
-            let mut attributes = tree(&[(0, mode, 1.0, 1, 2), (1, "LEAF", 0.0, 0, 0), (2, "LEAF", 0.0, 0, 0)]);
+            let mut attributes = tree(&[
+                (0, mode, 1.0, 1, 2),
+                (1, "LEAF", 0.0, 0, 0),
+                (2, "LEAF", 0.0, 0, 0),
+            ]);
             assert_eq!(answers(&attributes, &ROWS), expected, "{mode}");
             attributes.nodes_missing_value_tracks_true = vec![1, 0, 0];
             assert_eq!(answers(&attributes, &ROWS)[..3], expected[..3], "{mode}");
@@ -311,53 +427,108 @@ mod tests {
         assert_eq!(answers(&chain, &ROWS), [2.0, 3.0, 2.0, 3.0]);
         let parts = lower(&chain).expect("a tree");
         assert_eq!(parts.sets, [[0.0, 2.0]]);
-        assert!(matches!(parts.nodes[0], hyaline_model::trees::Node::Split(split) if split.test == Test::Member(0)));
+        assert!(
+            matches!(parts.nodes[0], hyaline_model::trees::Node::Split(split) if split.test == Test::Member(0))
+        );
     }
 
     #[test]
     fn takes_nodes_in_any_order() {
-        let unsorted = tree(&[(9, "LEAF", 0.0, 0, 0), (5, "BRANCH_LEQ", 1.0, 9, 7), (7, "LEAF", 0.0, 0, 0)]);
+        let unsorted = tree(&[
+            (9, "LEAF", 0.0, 0, 0),
+            (5, "BRANCH_LEQ", 1.0, 9, 7),
+            (7, "LEAF", 0.0, 0, 0),
+        ]);
         assert_eq!(answers(&unsorted, &ROWS), [9.0, 9.0, 7.0, 7.0]);
     }
 
     #[test]
     fn refuses_what_is_no_tree() {
         let leaf = (1, "LEAF", 0.0, 0, 0);
-        let refused = |nodes: &[(i64, &str, f64, i64, i64)]| lower(&tree(nodes)).expect_err("refused");
-        assert_eq!(refused(&[(0, "BRANCH_LEQ", 0.0, 1, 1), leaf]), "tree 0: node 1 is reached twice, so the nodes are no tree");
-        assert_eq!(refused(&[(0, "BRANCH_LEQ", 0.0, 1, 0), leaf]), "tree 0 has no root: its nodes go in circles");
-        assert_eq!(refused(&[leaf, (2, "LEAF", 0.0, 0, 0)]), "tree 0 has two roots, the nodes 1 and 2");
-        assert_eq!(refused(&[(0, "BRANCH_LEQ", 0.0, 1, 7), leaf]), "tree 0: node 0 leads to node 7, which does not exist");
-        assert_eq!(refused(&[leaf, leaf]), "node 1 of tree 0 is listed twice");
-        assert_eq!(refused(&[(0, "BRANCH", 0.0, 1, 2), leaf, (2, "LEAF", 0.0, 0, 0)]), "tree 0: node 0 has the unknown mode `BRANCH`");
+        let refused =
+            |nodes: &[(i64, &str, f64, i64, i64)]| lower(&tree(nodes)).expect_err("refused");
         assert_eq!(
-            refused(&[(0, "BRANCH_LEQ", f64::NAN, 1, 2), leaf, (2, "LEAF", 0.0, 0, 0)]),
+            refused(&[(0, "BRANCH_LEQ", 0.0, 1, 1), leaf]),
+            "tree 0: node 1 is reached twice, so the nodes are no tree"
+        );
+        assert_eq!(
+            refused(&[(0, "BRANCH_LEQ", 0.0, 1, 0), leaf]),
+            "tree 0 has no root: its nodes go in circles"
+        );
+        assert_eq!(
+            refused(&[leaf, (2, "LEAF", 0.0, 0, 0)]),
+            "tree 0 has two roots, the nodes 1 and 2"
+        );
+        assert_eq!(
+            refused(&[(0, "BRANCH_LEQ", 0.0, 1, 7), leaf]),
+            "tree 0: node 0 leads to node 7, which does not exist"
+        );
+        assert_eq!(refused(&[leaf, leaf]), "node 1 of tree 0 is listed twice");
+        assert_eq!(
+            refused(&[(0, "BRANCH", 0.0, 1, 2), leaf, (2, "LEAF", 0.0, 0, 0)]),
+            "tree 0: node 0 has the unknown mode `BRANCH`"
+        );
+        assert_eq!(
+            refused(&[
+                (0, "BRANCH_LEQ", f64::NAN, 1, 2),
+                leaf,
+                (2, "LEAF", 0.0, 0, 0)
+            ]),
             "tree 0: node 0: it compares with NaN"
         );
-        let circle = [(5, "BRANCH_EQ", 0.0, 1, 0), (0, "BRANCH_EQ", 0.0, 1, 2), (2, "BRANCH_EQ", 1.0, 1, 0), leaf];
-        assert_eq!(refused(&circle), "tree 0: the questions after node 5 go in circles");
+        let circle = [
+            (5, "BRANCH_EQ", 0.0, 1, 0),
+            (0, "BRANCH_EQ", 0.0, 1, 2),
+            (2, "BRANCH_EQ", 1.0, 1, 0),
+            leaf,
+        ];
+        assert_eq!(
+            refused(&circle),
+            "tree 0: the questions after node 5 go in circles"
+        );
     }
 
     #[test]
     fn takes_hit_rates_for_covers_only_when_they_add_up() {
-        let nodes = [(0, "BRANCH_LEQ", 1.0, 1, 2), (1, "LEAF", 0.0, 0, 0), (2, "LEAF", 0.0, 0, 0)];
+        let nodes = [
+            (0, "BRANCH_LEQ", 1.0, 1, 2),
+            (1, "LEAF", 0.0, 0, 0),
+            (2, "LEAF", 0.0, 0, 0),
+        ];
         let mut attributes = tree(&nodes);
         assert_eq!(lower(&attributes).expect("a tree").covers, None);
         attributes.nodes_hitrates = vec![1.0, 1.0, 1.0];
         assert_eq!(lower(&attributes).expect("a tree").covers, None);
         attributes.nodes_hitrates = vec![10.0, 7.0, 3.0];
-        assert_eq!(lower(&attributes).expect("a tree").covers, Some(vec![10.0, 7.0, 3.0]));
+        assert_eq!(
+            lower(&attributes).expect("a tree").covers,
+            Some(vec![10.0, 7.0, 3.0])
+        );
     }
 
     #[test]
     fn refuses_lists_of_the_wrong_length() {
         let mut attributes = tree(&[(0, "LEAF", 0.0, 0, 0)]);
         attributes.nodes_values.pop();
-        assert_eq!(lower(&attributes), Err("nodes_values has 0 entries, expected 1".to_owned()));
-        let attributes = Classic { base_values: vec![1.0, 2.0], ..tree(&[(0, "LEAF", 0.0, 0, 0)]) };
-        assert_eq!(lower(&attributes), Err("2 base_values for 1 targets".to_owned()));
         assert_eq!(
-            regressor(&tree(&[(0, "LEAF", 0.0, 0, 0)]), 1, 4_000_000_000, Aggregate::Sum),
+            lower(&attributes),
+            Err("nodes_values has 0 entries, expected 1".to_owned())
+        );
+        let attributes = Classic {
+            base_values: vec![1.0, 2.0],
+            ..tree(&[(0, "LEAF", 0.0, 0, 0)])
+        };
+        assert_eq!(
+            lower(&attributes),
+            Err("2 base_values for 1 targets".to_owned())
+        );
+        assert_eq!(
+            regressor(
+                &tree(&[(0, "LEAF", 0.0, 0, 0)]),
+                1,
+                4_000_000_000,
+                Aggregate::Sum
+            ),
             Err("n_targets is 4000000000; 1 to 65536 are supported".to_owned())
         );
     }

@@ -27,19 +27,29 @@ pub(super) struct Flat {
 ///
 /// # Errors
 /// The node, leaf or attribute that breaks a rule.
-pub(super) fn flat(attributes: &Flat, columns: u32, aggregate: Aggregate) -> Result<EnsembleParts, String> {
+pub(super) fn flat(
+    attributes: &Flat,
+    columns: u32,
+    aggregate: Aggregate,
+) -> Result<EnsembleParts, String> {
     let targets = outputs("n_targets", attributes.n_targets)?;
     let nodes = attributes.nodes_featureids.len();
     let leaves = attributes.leaf_weights.len();
-    same_lengths(nodes, [
-        ("nodes_splits", attributes.nodes_splits.len()),
-        ("nodes_modes", attributes.nodes_modes.len()),
-        ("nodes_truenodeids", attributes.nodes_truenodeids.len()),
-        ("nodes_trueleafs", attributes.nodes_trueleafs.len()),
-        ("nodes_falsenodeids", attributes.nodes_falsenodeids.len()),
-        ("nodes_falseleafs", attributes.nodes_falseleafs.len()),
-    ])?;
-    same_lengths(leaves, [("leaf_targetids", attributes.leaf_targetids.len())])?;
+    same_lengths(
+        nodes,
+        [
+            ("nodes_splits", attributes.nodes_splits.len()),
+            ("nodes_modes", attributes.nodes_modes.len()),
+            ("nodes_truenodeids", attributes.nodes_truenodeids.len()),
+            ("nodes_trueleafs", attributes.nodes_trueleafs.len()),
+            ("nodes_falsenodeids", attributes.nodes_falsenodeids.len()),
+            ("nodes_falseleafs", attributes.nodes_falseleafs.len()),
+        ],
+    )?;
+    same_lengths(
+        leaves,
+        [("leaf_targetids", attributes.leaf_targetids.len())],
+    )?;
     optional_lengths(nodes, &attributes.nodes_missing_value_tracks_true, &[])?;
     let mut members = members_by_node(attributes)?;
     let mut forest = Forest::new(columns, targets as u32);
@@ -52,7 +62,11 @@ pub(super) fn flat(attributes: &Flat, columns: u32, aggregate: Aggregate) -> Res
         let root = root.ok_or_else(|| format!("a root outside the {nodes} nodes"))?;
         forest.add(root, &mut reached, |forest, place| {
             if let Some(slot) = place.checked_sub(nodes) {
-                let ends = if slot % 2 == 0 { &attributes.nodes_truenodeids } else { &attributes.nodes_falsenodeids };
+                let ends = if slot % 2 == 0 {
+                    &attributes.nodes_truenodeids
+                } else {
+                    &attributes.nodes_falsenodeids
+                };
                 return Ok((flat_leaf(attributes, ends[slot / 2], targets)?, 0.0));
             }
             // A leaf may be shared by several branches: each use is a node of its own, numbered behind the branches.
@@ -64,14 +78,31 @@ pub(super) fn flat(attributes: &Flat, columns: u32, aggregate: Aggregate) -> Res
             let mode = attributes.nodes_modes[place];
             let branch = Branch {
                 feature: attributes.nodes_featureids[place],
-                mode: Mode::numbered(mode).ok_or_else(|| format!("node {place} has the mode {mode}, none of 0 to 6"))?,
+                mode: Mode::numbered(mode)
+                    .ok_or_else(|| format!("node {place} has the mode {mode}, none of 0 to 6"))?,
                 threshold: attributes.nodes_splits[place],
                 members: std::mem::take(&mut members[place]),
-                missing_goes_true: attributes.nodes_missing_value_tracks_true.get(place).is_some_and(|&track| track != 0),
-                when_true: end(attributes.nodes_trueleafs[place], attributes.nodes_truenodeids[place], 0),
-                when_false: end(attributes.nodes_falseleafs[place], attributes.nodes_falsenodeids[place], 1),
+                missing_goes_true: attributes
+                    .nodes_missing_value_tracks_true
+                    .get(place)
+                    .is_some_and(|&track| track != 0),
+                when_true: end(
+                    attributes.nodes_trueleafs[place],
+                    attributes.nodes_truenodeids[place],
+                    0,
+                ),
+                when_false: end(
+                    attributes.nodes_falseleafs[place],
+                    attributes.nodes_falsenodeids[place],
+                    1,
+                ),
             };
-            Ok((branch.split(forest).map_err(|reason| format!("node {place}: {reason}"))?, 0.0))
+            Ok((
+                branch
+                    .split(forest)
+                    .map_err(|reason| format!("node {place}: {reason}"))?,
+                0.0,
+            ))
         })?;
     }
     // Leaves have no hit rates here, so there are no covers to have.
@@ -80,10 +111,15 @@ pub(super) fn flat(attributes: &Flat, columns: u32, aggregate: Aggregate) -> Res
 
 /// What leaf `id` of a `TreeEnsemble` adds.
 fn flat_leaf(attributes: &Flat, id: i64, targets: usize) -> Result<SourceNode, String> {
-    let leaf = usize::try_from(id).ok().filter(|&leaf| leaf < attributes.leaf_weights.len());
+    let leaf = usize::try_from(id)
+        .ok()
+        .filter(|&leaf| leaf < attributes.leaf_weights.len());
     let leaf = leaf.ok_or_else(|| format!("leaf {id} of {}", attributes.leaf_weights.len()))?;
     let output = output(attributes.leaf_targetids[leaf], targets)?;
-    Ok(SourceNode::Leaf(vec![Weight { output, value: attributes.leaf_weights[leaf] }]))
+    Ok(SourceNode::Leaf(vec![Weight {
+        output,
+        value: attributes.leaf_weights[leaf],
+    }]))
 }
 
 /// The members of each node's set: `membership_values` lists them in node order, a NaN behind each set.
@@ -93,13 +129,17 @@ fn members_by_node(attributes: &Flat) -> Result<Vec<Vec<f64>>, String> {
         .nodes_modes
         .iter()
         .map(|&mode| match Mode::numbered(mode) {
-            Some(Mode::Member) => values.by_ref().take_while(|value| !value.is_nan()).collect(),
+            Some(Mode::Member) => values
+                .by_ref()
+                .take_while(|value| !value.is_nan())
+                .collect(),
             _ => Vec::new(),
         })
         .collect();
     match values.count() {
         0 => Ok(members),
-        left => Err(format!("{left} membership_values belong to no BRANCH_MEMBER node")),
+        left => Err(format!(
+            "{left} membership_values belong to no BRANCH_MEMBER node"
+        )),
     }
 }
-

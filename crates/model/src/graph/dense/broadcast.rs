@@ -12,7 +12,11 @@ pub(super) fn broadcast_shape(a: &[usize], b: &[usize]) -> Result<Vec<usize>, St
     let rank = a.len().max(b.len());
     let mut shape = vec![0; rank];
     for (axis, extent) in shape.iter_mut().enumerate() {
-        let own = |shape: &[usize]| (axis + shape.len()).checked_sub(rank).map_or(1, |at| shape[at]);
+        let own = |shape: &[usize]| {
+            (axis + shape.len())
+                .checked_sub(rank)
+                .map_or(1, |at| shape[at])
+        };
         *extent = match (own(a), own(b)) {
             (x, y) if x == y => x,
             (1, y) => y,
@@ -34,7 +38,10 @@ pub(super) fn zip<A: Copy, B: Copy, C>(
     f: impl Fn(A, B) -> C,
 ) -> Result<(Vec<usize>, Vec<C>), String> {
     let (shape, a, b) = align(a, b)?;
-    Ok((shape, a.iter().zip(b.iter()).map(|(&a, &b)| f(a, b)).collect()))
+    Ok((
+        shape,
+        a.iter().zip(b.iter()).map(|(&a, &b)| f(a, b)).collect(),
+    ))
 }
 
 /// Two operands broadcast to their common shape, once for all functions of a pair of types.
@@ -55,7 +62,11 @@ fn align<'a, A: Copy, B: Copy>(
 /// # Errors
 /// When the shape does not broadcast to exactly `target`, or `target` is too large.
 #[inline(never)]
-pub(super) fn expand<'a, T: Copy>(shape: &[usize], values: &'a [T], target: &[usize]) -> Result<Cow<'a, [T]>, String> {
+pub(super) fn expand<'a, T: Copy>(
+    shape: &[usize],
+    values: &'a [T],
+    target: &[usize],
+) -> Result<Cow<'a, [T]>, String> {
     if shape == target {
         return Ok(Cow::Borrowed(values));
     }

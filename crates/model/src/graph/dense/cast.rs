@@ -21,7 +21,9 @@ impl Operator for Cast {
     fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
         let from = operand_type(operands, 0)?;
         if from != self.to {
-            numeric(from).and(numeric(self.to)).map_err(|_| format!("{from:?} cannot become {:?}", self.to))?;
+            numeric(from)
+                .and(numeric(self.to))
+                .map_err(|_| format!("{from:?} cannot become {:?}", self.to))?;
         }
         Ok(vec![self.to])
     }
@@ -30,8 +32,12 @@ impl Operator for Cast {
         let x = operand(operands, 0)?;
         let data = match (x.data(), self.to) {
             (data, to) if data.element_type() == to => data.clone(),
-            (Data::F32(v), ElementType::F64) => Data::F64(v.iter().map(|&x| f64::from(x)).collect()),
-            (Data::F32(v), ElementType::I64) => Data::I64(v.iter().map(|&x| truncate(f64::from(x))).collect()),
+            (Data::F32(v), ElementType::F64) => {
+                Data::F64(v.iter().map(|&x| f64::from(x)).collect())
+            }
+            (Data::F32(v), ElementType::I64) => {
+                Data::I64(v.iter().map(|&x| truncate(f64::from(x))).collect())
+            }
             (Data::F32(v), ElementType::Bool) => Data::Bool(v.iter().map(|&x| x != 0.0).collect()),
             (Data::F64(v), ElementType::F32) => Data::F32(v.iter().map(|&x| x as f32).collect()),
             (Data::F64(v), ElementType::I64) => Data::I64(v.iter().map(|&x| truncate(x)).collect()),
@@ -39,9 +45,15 @@ impl Operator for Cast {
             (Data::I64(v), ElementType::F32) => Data::F32(v.iter().map(|&x| x as f32).collect()),
             (Data::I64(v), ElementType::F64) => Data::F64(v.iter().map(|&x| x as f64).collect()),
             (Data::I64(v), ElementType::Bool) => Data::Bool(v.iter().map(|&x| x != 0).collect()),
-            (Data::Bool(v), ElementType::F32) => Data::F32(v.iter().map(|&x| f32::from(u8::from(x))).collect()),
-            (Data::Bool(v), ElementType::F64) => Data::F64(v.iter().map(|&x| f64::from(u8::from(x))).collect()),
-            (Data::Bool(v), ElementType::I64) => Data::I64(v.iter().map(|&x| i64::from(x)).collect()),
+            (Data::Bool(v), ElementType::F32) => {
+                Data::F32(v.iter().map(|&x| f32::from(u8::from(x))).collect())
+            }
+            (Data::Bool(v), ElementType::F64) => {
+                Data::F64(v.iter().map(|&x| f64::from(u8::from(x))).collect())
+            }
+            (Data::Bool(v), ElementType::I64) => {
+                Data::I64(v.iter().map(|&x| i64::from(x)).collect())
+            }
             (data, to) => return Err(format!("{:?} cannot become {to:?}", data.element_type())),
         };
         Ok(vec![tensor(x.shape().to_vec(), data)?])
@@ -54,5 +66,9 @@ impl Operator for Cast {
 
 /// As the conversion instruction of x86 does it, which is what ONNX Runtime answers there.
 fn truncate(x: f64) -> i64 {
-    if x >= -(2f64.powi(63)) && x < 2f64.powi(63) { x as i64 } else { i64::MIN }
+    if x >= -(2f64.powi(63)) && x < 2f64.powi(63) {
+        x as i64
+    } else {
+        i64::MIN
+    }
 }

@@ -2,7 +2,9 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::graph::operator::{Arity, Flow, Operands, Operator, element_count, operand, operand_type, tensor};
+use crate::graph::operator::{
+    Arity, Flow, Operands, Operator, element_count, operand, operand_type, tensor,
+};
 use crate::{Data, ElementType, Tensor};
 
 /// What a distance is.
@@ -46,32 +48,58 @@ impl Operator for Distance {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let (a, b) = (operand(operands, 0)?, operand(operands, 1)?);
         let (&[n, d], &[m, found]) = (a.shape(), b.shape()) else {
-            return Err(format!("distances between shapes {:?} and {:?}", a.shape(), b.shape()));
+            return Err(format!(
+                "distances between shapes {:?} and {:?}",
+                a.shape(),
+                b.shape()
+            ));
         };
         if found != d {
-            return Err(format!("distances between shapes {:?} and {:?}", a.shape(), b.shape()));
+            return Err(format!(
+                "distances between shapes {:?} and {:?}",
+                a.shape(),
+                b.shape()
+            ));
         }
         element_count(&[n, m])?;
         let data = match (a.data(), b.data()) {
             (Data::F32(a), Data::F32(b)) => Data::F32(match self.metric {
                 Metric::SquaredEuclidean => pairs(a, b, d, n * m, |a, b| sum(a, b, |x| x * x)),
-                Metric::Euclidean => pairs(a, b, d, n * m, |a, b| libm::sqrtf(sum(a, b, |x| x * x))),
+                Metric::Euclidean => {
+                    pairs(a, b, d, n * m, |a, b| libm::sqrtf(sum(a, b, |x| x * x)))
+                }
                 Metric::Manhattan => pairs(a, b, d, n * m, |a, b| sum(a, b, f32::abs)),
-                Metric::PowerSum(p) => pairs(a, b, d, n * m, |a, b| sum(a, b, |x| libm::powf(x.abs(), p))),
+                Metric::PowerSum(p) => {
+                    pairs(a, b, d, n * m, |a, b| sum(a, b, |x| libm::powf(x.abs(), p)))
+                }
                 Metric::Chebyshev => pairs(a, b, d, n * m, |a, b| {
-                    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+                    a.iter()
+                        .zip(b)
+                        .map(|(a, b)| (a - b).abs())
+                        .fold(0.0, f32::max)
                 }),
             }),
             (Data::F64(a), Data::F64(b)) => Data::F64(match self.metric {
                 Metric::SquaredEuclidean => pairs(a, b, d, n * m, |a, b| sum(a, b, |x| x * x)),
                 Metric::Euclidean => pairs(a, b, d, n * m, |a, b| libm::sqrt(sum(a, b, |x| x * x))),
                 Metric::Manhattan => pairs(a, b, d, n * m, |a, b| sum(a, b, f64::abs)),
-                Metric::PowerSum(p) => pairs(a, b, d, n * m, |a, b| sum(a, b, |x| libm::pow(x.abs(), f64::from(p)))),
+                Metric::PowerSum(p) => pairs(a, b, d, n * m, |a, b| {
+                    sum(a, b, |x| libm::pow(x.abs(), f64::from(p)))
+                }),
                 Metric::Chebyshev => pairs(a, b, d, n * m, |a, b| {
-                    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+                    a.iter()
+                        .zip(b)
+                        .map(|(a, b)| (a - b).abs())
+                        .fold(0.0, f64::max)
                 }),
             }),
-            (a, b) => return Err(format!("distances between {:?} and {:?}", a.element_type(), b.element_type())),
+            (a, b) => {
+                return Err(format!(
+                    "distances between {:?} and {:?}",
+                    a.element_type(),
+                    b.element_type()
+                ));
+            }
         };
         Ok(vec![tensor(vec![n, m], data)?])
     }
@@ -97,5 +125,7 @@ fn sum<T>(a: &[T], b: &[T], f: impl Fn(T) -> T) -> T
 where
     T: Copy + Default + std::ops::Sub<Output = T> + std::ops::Add<Output = T>,
 {
-    a.iter().zip(b).fold(T::default(), |sum, (&a, &b)| sum + f(a - b))
+    a.iter()
+        .zip(b)
+        .fold(T::default(), |sum, (&a, &b)| sum + f(a - b))
 }

@@ -3,7 +3,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::broadcast::zip;
-use crate::graph::operator::{Arity, Flow, Operands, Operator, numeric, operand, operand_type, tensor};
+use crate::graph::operator::{
+    Arity, Flow, Operands, Operator, numeric, operand, operand_type, tensor,
+};
 use crate::{Data, ElementType, Tensor};
 
 /// A function of one number. The parameters are those of the ONNX operators.
@@ -105,8 +107,12 @@ impl Operator for Unary {
         let found = operand_type(operands, 0)?;
         match (self, found) {
             (Unary::Not, ElementType::Bool) => Ok(vec![ElementType::Bool]),
-            (Unary::IsNan | Unary::IsInf(..), ElementType::F32 | ElementType::F64) => Ok(vec![ElementType::Bool]),
-            (Unary::Abs | Unary::Neg | Unary::Sign | Unary::Relu, ElementType::I64) => Ok(vec![found]),
+            (Unary::IsNan | Unary::IsInf(..), ElementType::F32 | ElementType::F64) => {
+                Ok(vec![ElementType::Bool])
+            }
+            (Unary::Abs | Unary::Neg | Unary::Sign | Unary::Relu, ElementType::I64) => {
+                Ok(vec![found])
+            }
             (Unary::Not | Unary::IsNan | Unary::IsInf(..), _) => Err(self.refuses(found)),
             (_, ElementType::F32 | ElementType::F64) => Ok(vec![found]),
             _ => Err(self.refuses(found)),
@@ -117,19 +123,39 @@ impl Operator for Unary {
         let x = operand(operands, 0)?;
         let data = match (self, x.data()) {
             (Unary::Not, Data::Bool(values)) => Data::Bool(values.iter().map(|x| !x).collect()),
-            (Unary::IsNan, Data::F32(values)) => Data::Bool(values.iter().map(|x| x.is_nan()).collect()),
-            (Unary::IsNan, Data::F64(values)) => Data::Bool(values.iter().map(|x| x.is_nan()).collect()),
-            (&Unary::IsInf(up, down), Data::F32(values)) => {
-                Data::Bool(values.iter().map(|&x| (up && x == f32::INFINITY) || (down && x == f32::NEG_INFINITY)).collect())
+            (Unary::IsNan, Data::F32(values)) => {
+                Data::Bool(values.iter().map(|x| x.is_nan()).collect())
             }
-            (&Unary::IsInf(up, down), Data::F64(values)) => {
-                Data::Bool(values.iter().map(|&x| (up && x == f64::INFINITY) || (down && x == f64::NEG_INFINITY)).collect())
+            (Unary::IsNan, Data::F64(values)) => {
+                Data::Bool(values.iter().map(|x| x.is_nan()).collect())
             }
-            (Unary::Abs, Data::I64(values)) => Data::I64(values.iter().map(|x| x.wrapping_abs()).collect()),
-            (Unary::Neg, Data::I64(values)) => Data::I64(values.iter().map(|x| x.wrapping_neg()).collect()),
-            (Unary::Sign, Data::I64(values)) => Data::I64(values.iter().map(|x| x.signum()).collect()),
-            (Unary::Relu, Data::I64(values)) => Data::I64(values.iter().map(|&x| x.max(0)).collect()),
-            (Unary::Not | Unary::IsNan | Unary::IsInf(..), other) => return Err(self.refuses(other.element_type())),
+            (&Unary::IsInf(up, down), Data::F32(values)) => Data::Bool(
+                values
+                    .iter()
+                    .map(|&x| (up && x == f32::INFINITY) || (down && x == f32::NEG_INFINITY))
+                    .collect(),
+            ),
+            (&Unary::IsInf(up, down), Data::F64(values)) => Data::Bool(
+                values
+                    .iter()
+                    .map(|&x| (up && x == f64::INFINITY) || (down && x == f64::NEG_INFINITY))
+                    .collect(),
+            ),
+            (Unary::Abs, Data::I64(values)) => {
+                Data::I64(values.iter().map(|x| x.wrapping_abs()).collect())
+            }
+            (Unary::Neg, Data::I64(values)) => {
+                Data::I64(values.iter().map(|x| x.wrapping_neg()).collect())
+            }
+            (Unary::Sign, Data::I64(values)) => {
+                Data::I64(values.iter().map(|x| x.signum()).collect())
+            }
+            (Unary::Relu, Data::I64(values)) => {
+                Data::I64(values.iter().map(|&x| x.max(0)).collect())
+            }
+            (Unary::Not | Unary::IsNan | Unary::IsInf(..), other) => {
+                return Err(self.refuses(other.element_type()));
+            }
             (_, Data::F32(values)) => Data::F32(values.iter().map(|&x| self.of_f32(x)).collect()),
             (_, Data::F64(values)) => Data::F64(values.iter().map(|&x| self.of_f64(x)).collect()),
             (_, other) => return Err(self.refuses(other.element_type())),
@@ -178,11 +204,19 @@ macro_rules! unary_of {
                 Unary::Softsign => x / (1.0 + x.abs()),
                 Unary::LeakyRelu(alpha) if x < 0.0 => <$t>::from(alpha) * x,
                 Unary::Elu(alpha) if x < 0.0 => <$t>::from(alpha) * libm::$expm1(x),
-                Unary::Selu(alpha, gamma) if x <= 0.0 => <$t>::from(gamma) * <$t>::from(alpha) * libm::$expm1(x),
+                Unary::Selu(alpha, gamma) if x <= 0.0 => {
+                    <$t>::from(gamma) * <$t>::from(alpha) * libm::$expm1(x)
+                }
                 Unary::Selu(_, gamma) => <$t>::from(gamma) * x,
                 Unary::HardSigmoid(alpha, beta) => {
                     let y = <$t>::from(alpha) * x + <$t>::from(beta);
-                    if y < 0.0 { 0.0 } else if y > 1.0 { 1.0 } else { y }
+                    if y < 0.0 {
+                        0.0
+                    } else if y > 1.0 {
+                        1.0
+                    } else {
+                        y
+                    }
                 }
                 Unary::ThresholdedRelu(alpha) if x <= <$t>::from(alpha) => 0.0,
                 Unary::LeakyRelu(_) | Unary::Elu(_) | Unary::ThresholdedRelu(_) => x,
@@ -194,8 +228,14 @@ macro_rules! unary_of {
 }
 
 impl Unary {
-    unary_of!(of_f32, f32, expf, expm1f, logf, log1pf, sqrtf, sinf, cosf, tanf, atanf, tanhf, erff, floorf, ceilf, rintf);
-    unary_of!(of_f64, f64, exp, expm1, log, log1p, sqrt, sin, cos, tan, atan, tanh, erf, floor, ceil, rint);
+    unary_of!(
+        of_f32, f32, expf, expm1f, logf, log1pf, sqrtf, sinf, cosf, tanf, atanf, tanhf, erff,
+        floorf, ceilf, rintf
+    );
+    unary_of!(
+        of_f64, f64, exp, expm1, log, log1p, sqrt, sin, cos, tan, atan, tanh, erf, floor, ceil,
+        rint
+    );
 
     fn refuses(self, found: ElementType) -> String {
         format!("{} does not take {found:?}", self.name())
@@ -244,7 +284,10 @@ impl Operator for Binary {
     }
 
     fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
-        let (a, b) = (numeric(operand_type(operands, 0)?)?, numeric(operand_type(operands, 1)?)?);
+        let (a, b) = (
+            numeric(operand_type(operands, 0)?)?,
+            numeric(operand_type(operands, 1)?)?,
+        );
         if a == ElementType::Bool || (a != b && *self != Binary::Pow) {
             return Err(format!("{} of {a:?} and {b:?}", self.name()));
         }
@@ -255,13 +298,22 @@ impl Operator for Binary {
         let (a, b) = (operand(operands, 0)?, operand(operands, 1)?);
         let (sa, sb) = (a.shape(), b.shape());
         let (shape, data) = match (a.data(), b.data()) {
-            (Data::F32(x), Data::F32(y)) => wrap(self.floats((sa, x), (sb, y), libm::powf, libm::fmodf)?, Data::F32),
-            (Data::F64(x), Data::F64(y)) => wrap(self.floats((sa, x), (sb, y), libm::pow, libm::fmod)?, Data::F64),
+            (Data::F32(x), Data::F32(y)) => wrap(
+                self.floats((sa, x), (sb, y), libm::powf, libm::fmodf)?,
+                Data::F32,
+            ),
+            (Data::F64(x), Data::F64(y)) => wrap(
+                self.floats((sa, x), (sb, y), libm::pow, libm::fmod)?,
+                Data::F64,
+            ),
             (Data::I64(x), Data::I64(y)) => wrap(self.integers((sa, x), (sb, y))?, Data::I64),
             // Powers with an exponent of another type.
             (Data::F32(x), _) if *self == Binary::Pow => {
                 let y = crate::graph::operator::as_f64(b)?;
-                wrap(zip((sa, x), (sb, &y), |x, y| libm::pow(f64::from(x), y) as f32)?, Data::F32)
+                wrap(
+                    zip((sa, x), (sb, &y), |x, y| libm::pow(f64::from(x), y) as f32)?,
+                    Data::F32,
+                )
             }
             (Data::F64(x), _) if *self == Binary::Pow => {
                 let y = crate::graph::operator::as_f64(b)?;
@@ -269,9 +321,19 @@ impl Operator for Binary {
             }
             (Data::I64(x), _) if *self == Binary::Pow => {
                 let y = crate::graph::operator::as_f64(b)?;
-                wrap(zip((sa, x), (sb, &y), |x, y| libm::pow(x as f64, y) as i64)?, Data::I64)
+                wrap(
+                    zip((sa, x), (sb, &y), |x, y| libm::pow(x as f64, y) as i64)?,
+                    Data::I64,
+                )
             }
-            (x, y) => return Err(format!("{} of {:?} and {:?}", self.name(), x.element_type(), y.element_type())),
+            (x, y) => {
+                return Err(format!(
+                    "{} of {:?} and {:?}",
+                    self.name(),
+                    x.element_type(),
+                    y.element_type()
+                ));
+            }
         };
         Ok(vec![tensor(shape, data)?])
     }
@@ -281,7 +343,10 @@ impl Operator for Binary {
     }
 }
 
-fn wrap<T>((shape, values): (Vec<usize>, Vec<T>), data: impl Fn(Vec<T>) -> Data) -> (Vec<usize>, Data) {
+fn wrap<T>(
+    (shape, values): (Vec<usize>, Vec<T>),
+    data: impl Fn(Vec<T>) -> Data,
+) -> (Vec<usize>, Data) {
     (shape, data(values))
 }
 
@@ -330,14 +395,22 @@ impl Binary {
             Binary::Fmod => zip(a, b, fmod),
             Binary::Mod => zip(a, b, |a, b| {
                 let rest = fmod(a, b);
-                if rest != zero && (rest < zero) != (b < zero) { rest + b } else { rest }
+                if rest != zero && (rest < zero) != (b < zero) {
+                    rest + b
+                } else {
+                    rest
+                }
             }),
             Binary::Max => zip(a, b, |a, b| if nan(a) || a > b { a } else { b }),
             Binary::Min => zip(a, b, |a, b| if nan(a) || a < b { a } else { b }),
         }
     }
 
-    fn integers(self, a: View<'_, i64>, b: View<'_, i64>) -> Result<(Vec<usize>, Vec<i64>), String> {
+    fn integers(
+        self,
+        a: View<'_, i64>,
+        b: View<'_, i64>,
+    ) -> Result<(Vec<usize>, Vec<i64>), String> {
         if matches!(self, Binary::Div | Binary::Mod | Binary::Fmod) && b.1.contains(&0) {
             return Err(format!("{} of integers by 0", self.name()));
         }
@@ -349,7 +422,11 @@ impl Binary {
             Binary::Fmod => zip(a, b, i64::wrapping_rem),
             Binary::Mod => zip(a, b, |a, b| {
                 let rest = a.wrapping_rem(b);
-                if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest }
+                if rest != 0 && (rest < 0) != (b < 0) {
+                    rest + b
+                } else {
+                    rest
+                }
             }),
             Binary::Pow => zip(a, b, |a, b| match u32::try_from(b) {
                 Ok(exponent) => a.wrapping_pow(exponent),
@@ -419,12 +496,21 @@ impl Operator for Compare {
             (Data::F32(x), Data::F32(y)) => zip((sa, x), (sb, y), |x, y| self.holds(x, y))?,
             (Data::F64(x), Data::F64(y)) => zip((sa, x), (sb, y), |x, y| self.holds(x, y))?,
             (Data::I64(x), Data::I64(y)) => zip((sa, x), (sb, y), |x, y| self.holds(x, y))?,
-            (Data::Bool(x), Data::Bool(y)) if *self == Compare::Equal => zip((sa, x), (sb, y), |x, y| x == y)?,
+            (Data::Bool(x), Data::Bool(y)) if *self == Compare::Equal => {
+                zip((sa, x), (sb, y), |x, y| x == y)?
+            }
             // Two unknown texts are not told apart, so they count as different.
             (Data::Symbol(x), Data::Symbol(y)) if *self == Compare::Equal => {
                 zip((sa, x), (sb, y), |x, y| x == y && x.index().is_some())?
             }
-            (x, y) => return Err(format!("{} of {:?} and {:?}", self.name(), x.element_type(), y.element_type())),
+            (x, y) => {
+                return Err(format!(
+                    "{} of {:?} and {:?}",
+                    self.name(),
+                    x.element_type(),
+                    y.element_type()
+                ));
+            }
         };
         Ok(vec![tensor(shape, Data::Bool(values))?])
     }
@@ -468,7 +554,12 @@ impl Operator for Logical {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let (a, b) = (operand(operands, 0)?, operand(operands, 1)?);
         let (Data::Bool(x), Data::Bool(y)) = (a.data(), b.data()) else {
-            return Err(format!("{} of {:?} and {:?}", self.name(), a.element_type(), b.element_type()));
+            return Err(format!(
+                "{} of {:?} and {:?}",
+                self.name(),
+                a.element_type(),
+                b.element_type()
+            ));
         };
         let (shape, values) = zip((a.shape(), x), (b.shape(), y), |x, y| match self {
             Logical::And => x && y,

@@ -4,13 +4,18 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::broadcast::strides;
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, axis_of, element_count, integers, map_data, operand, operand_type, tensor,
+    Arity, Flow, Operands, Operator, axis_of, element_count, integers, map_data, operand,
+    operand_type, tensor,
 };
 use crate::{Data, ElementType, Tensor};
 
 /// An index into an axis of `extent`, counted from the end when negative.
 fn index_of(index: i64, extent: usize) -> Result<usize, String> {
-    let absolute = if index < 0 { index.saturating_add(extent as i64) } else { index };
+    let absolute = if index < 0 {
+        index.saturating_add(extent as i64)
+    } else {
+        index
+    };
     usize::try_from(absolute)
         .ok()
         .filter(|&at| at < extent)
@@ -48,8 +53,10 @@ impl Operator for Gather {
         let x = operand(operands, 0)?;
         let axis = axis_of(self.axis, x.shape().len())?;
         let extent = x.shape()[axis];
-        let indices: Vec<usize> =
-            integers(operands, 1)?.iter().map(|&index| index_of(index, extent)).collect::<Result<_, _>>()?;
+        let indices: Vec<usize> = integers(operands, 1)?
+            .iter()
+            .map(|&index| index_of(index, extent))
+            .collect::<Result<_, _>>()?;
         let inner: usize = x.shape()[axis + 1..].iter().product();
         let outer: usize = x.shape()[..axis].iter().product();
         let mut shape = x.shape()[..axis].to_vec();
@@ -85,9 +92,14 @@ pub struct GatherElements {
 fn element_offsets(shape: &[usize], axis: usize, indices: &Tensor) -> Result<Vec<usize>, String> {
     let fits = indices.shape().len() == shape.len()
         && (0..shape.len()).all(|other| other == axis || indices.shape()[other] <= shape[other]);
-    let Data::I64(values) = indices.data() else { return Err(format!("indices of {:?}", indices.element_type())) };
+    let Data::I64(values) = indices.data() else {
+        return Err(format!("indices of {:?}", indices.element_type()));
+    };
     if !fits {
-        return Err(format!("indices of the shape {:?} into {shape:?}", indices.shape()));
+        return Err(format!(
+            "indices of the shape {:?} into {shape:?}",
+            indices.shape()
+        ));
     }
     let own = strides(shape);
     let theirs = strides(indices.shape());
@@ -122,7 +134,8 @@ impl Operator for GatherElements {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let (x, indices) = (operand(operands, 0)?, operand(operands, 1)?);
         let offsets = element_offsets(x.shape(), axis_of(self.axis, x.shape().len())?, indices)?;
-        let data = map_data!(x.data(), values => offsets.iter().map(|&offset| values[offset]).collect());
+        let data =
+            map_data!(x.data(), values => offsets.iter().map(|&offset| values[offset]).collect());
         Ok(vec![tensor(indices.shape().to_vec(), data)?])
     }
 
@@ -133,16 +146,25 @@ impl Operator for GatherElements {
 
 /// Offsets and extent of the slices that the last axis of `indices` names in a tensor of `shape`.
 fn slice_offsets(shape: &[usize], indices: &Tensor) -> Result<(Vec<usize>, usize), String> {
-    let Data::I64(values) = indices.data() else { return Err(format!("indices of {:?}", indices.element_type())) };
+    let Data::I64(values) = indices.data() else {
+        return Err(format!("indices of {:?}", indices.element_type()));
+    };
     let depth = match indices.shape().last() {
         Some(&depth) if depth >= 1 && depth <= shape.len() => depth,
-        _ => return Err(format!("indices of the shape {:?} into {shape:?}", indices.shape())),
+        _ => {
+            return Err(format!(
+                "indices of the shape {:?} into {shape:?}",
+                indices.shape()
+            ));
+        }
     };
     let own = strides(shape);
     let offsets = values
         .chunks_exact(depth)
         .map(|index| {
-            index.iter().enumerate().try_fold(0, |sum, (axis, &index)| Ok(sum + index_of(index, shape[axis])? * own[axis]))
+            index.iter().enumerate().try_fold(0, |sum, (axis, &index)| {
+                Ok(sum + index_of(index, shape[axis])? * own[axis])
+            })
         })
         .collect::<Result<_, String>>()?;
     Ok((offsets, shape[depth..].iter().product()))
@@ -168,7 +190,10 @@ impl Operator for GatherNd {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let (x, indices) = (operand(operands, 0)?, operand(operands, 1)?);
         let (offsets, size) = slice_offsets(x.shape(), indices)?;
-        let (depth, outer) = indices.shape().split_last().ok_or("indices without an axis")?;
+        let (depth, outer) = indices
+            .shape()
+            .split_last()
+            .ok_or("indices without an axis")?;
         let mut shape = outer.to_vec();
         shape.extend_from_slice(&x.shape()[*depth..]);
         element_count(&shape)?;
@@ -195,9 +220,18 @@ pub struct ScatterElements {
 pub struct ScatterNd;
 
 /// Puts `size` elements of the updates at every offset.
-fn scatter(x: &Tensor, offsets: &[usize], size: usize, updates: &Tensor) -> Result<Vec<Tensor>, String> {
+fn scatter(
+    x: &Tensor,
+    offsets: &[usize],
+    size: usize,
+    updates: &Tensor,
+) -> Result<Vec<Tensor>, String> {
     if updates.data().len() != offsets.len() * size {
-        return Err(format!("updates of the shape {:?} for {} places of {size}", updates.shape(), offsets.len()));
+        return Err(format!(
+            "updates of the shape {:?} for {} places of {size}",
+            updates.shape(),
+            offsets.len()
+        ));
     }
     let data = match (x.data(), updates.data()) {
         (Data::F32(x), Data::F32(u)) => Data::F32(put(x, offsets, size, u)),
@@ -205,7 +239,13 @@ fn scatter(x: &Tensor, offsets: &[usize], size: usize, updates: &Tensor) -> Resu
         (Data::I64(x), Data::I64(u)) => Data::I64(put(x, offsets, size, u)),
         (Data::Bool(x), Data::Bool(u)) => Data::Bool(put(x, offsets, size, u)),
         (Data::Symbol(x), Data::Symbol(u)) => Data::Symbol(put(x, offsets, size, u)),
-        (x, u) => return Err(format!("updates of {:?} for {:?}", u.element_type(), x.element_type())),
+        (x, u) => {
+            return Err(format!(
+                "updates of {:?} for {:?}",
+                u.element_type(),
+                x.element_type()
+            ));
+        }
     };
     Ok(vec![tensor(x.shape().to_vec(), data)?])
 }
@@ -213,7 +253,8 @@ fn scatter(x: &Tensor, offsets: &[usize], size: usize, updates: &Tensor) -> Resu
 fn put<T: Copy>(x: &[T], offsets: &[usize], size: usize, updates: &[T]) -> Vec<T> {
     let mut result = x.to_vec();
     for (position, &offset) in offsets.iter().enumerate() {
-        result[offset..offset + size].copy_from_slice(&updates[position * size..(position + 1) * size]);
+        result[offset..offset + size]
+            .copy_from_slice(&updates[position * size..(position + 1) * size]);
     }
     result
 }
@@ -233,7 +274,11 @@ impl Operator for ScatterElements {
 
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let x = operand(operands, 0)?;
-        let offsets = element_offsets(x.shape(), axis_of(self.axis, x.shape().len())?, operand(operands, 1)?)?;
+        let offsets = element_offsets(
+            x.shape(),
+            axis_of(self.axis, x.shape().len())?,
+            operand(operands, 1)?,
+        )?;
         scatter(x, &offsets, 1, operand(operands, 2)?)
     }
 
@@ -301,14 +346,23 @@ impl Operator for OneHot {
         let inner: usize = shape[axis + 1..].iter().product();
         let mut places = Vec::with_capacity(indices.len());
         for (position, &index) in indices.iter().enumerate() {
-            let absolute = if index < 0.0 { index + depth as f64 } else { index };
+            let absolute = if index < 0.0 {
+                index + depth as f64
+            } else {
+                index
+            };
             if absolute >= 0.0 && absolute < depth as f64 {
-                places.push((position / inner * depth + absolute as usize) * inner + position % inner);
+                places.push(
+                    (position / inner * depth + absolute as usize) * inner + position % inner,
+                );
             }
         }
         let values = operand(operands, 2)?;
         if values.data().len() != 2 {
-            return Err(format!("{} values, expected off and on", values.data().len()));
+            return Err(format!(
+                "{} values, expected off and on",
+                values.data().len()
+            ));
         }
         let data = map_data!(values.data(), values => {
             let mut result = vec![values[0]; elements];
@@ -319,7 +373,11 @@ impl Operator for OneHot {
     }
 
     fn flow(&self) -> Flow {
-        if self.axis == -1 { Flow::Expands } else { Flow::All }
+        if self.axis == -1 {
+            Flow::Expands
+        } else {
+            Flow::All
+        }
     }
 }
 
@@ -349,9 +407,16 @@ impl Operator for Compress {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let x = operand(operands, 0)?;
         let Data::Bool(condition) = operand(operands, 1)?.data() else {
-            return Err(format!("a condition of {:?}", operand(operands, 1)?.element_type()));
+            return Err(format!(
+                "a condition of {:?}",
+                operand(operands, 1)?.element_type()
+            ));
         };
-        let kept: Vec<i64> = (0..).zip(condition).filter(|(_, holds)| **holds).map(|(index, _)| index).collect();
+        let kept: Vec<i64> = (0..)
+            .zip(condition)
+            .filter(|(_, holds)| **holds)
+            .map(|(index, _)| index)
+            .collect();
         let kept = tensor(vec![kept.len()], Data::I64(kept))?;
         match self.axis {
             Some(axis) => Gather { axis }.evaluate(&[Some(x), Some(&kept)]),

@@ -5,7 +5,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::broadcast::{broadcast_shape, expand, for_each_offset, strides};
 use super::select::extents;
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, axis_of, element_count, integers, map_data, operand, operand_type, tensor,
+    Arity, Flow, Operands, Operator, axis_of, element_count, integers, map_data, operand,
+    operand_type, tensor,
 };
 use crate::{Data, ElementType, Tensor};
 
@@ -21,12 +22,16 @@ macro_rules! moves {
                 $arity
             }
 
-            fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
+            fn element_types(
+                &self,
+                operands: &[Option<ElementType>],
+            ) -> Result<Vec<ElementType>, String> {
                 Ok(vec![operand_type(operands, 0)?])
             }
 
             fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
-                let evaluate: fn(&$type, &Tensor, &Operands<'_>) -> Result<Vec<Tensor>, String> = $evaluate;
+                let evaluate: fn(&$type, &Tensor, &Operands<'_>) -> Result<Vec<Tensor>, String> =
+                    $evaluate;
                 evaluate(self, operand(operands, 0)?, operands)
             }
 
@@ -54,10 +59,12 @@ moves!(Reshape, "Reshape", Arity::exactly(2), |own, x, operands| {
                 rest = Some(axis);
                 1
             }
-            0 if !own.allow_zero => {
-                *x.shape().get(axis).ok_or_else(|| format!("shape {:?} does not become {wanted:?}", x.shape()))?
-            }
-            _ => usize::try_from(extent).map_err(|_| format!("shape {:?} does not become {wanted:?}", x.shape()))?,
+            0 if !own.allow_zero => *x
+                .shape()
+                .get(axis)
+                .ok_or_else(|| format!("shape {:?} does not become {wanted:?}", x.shape()))?,
+            _ => usize::try_from(extent)
+                .map_err(|_| format!("shape {:?} does not become {wanted:?}", x.shape()))?,
         });
     }
     if let Some(axis) = rest {
@@ -79,9 +86,16 @@ pub struct Flatten {
 
 moves!(Flatten, "Flatten", Arity::exactly(1), |own, x, _| {
     let rank = x.shape().len();
-    let axis = if own.axis == rank as i64 { rank } else { axis_of(own.axis, rank)? };
+    let axis = if own.axis == rank as i64 {
+        rank
+    } else {
+        axis_of(own.axis, rank)?
+    };
     let (outer, inner) = x.shape().split_at(axis);
-    Ok(vec![tensor(vec![outer.iter().product(), inner.iter().product()], x.data().clone())?])
+    Ok(vec![tensor(
+        vec![outer.iter().product(), inner.iter().product()],
+        x.data().clone(),
+    )?])
 });
 
 /// Without the axes of extent 1: those listed, or all.
@@ -94,7 +108,11 @@ pub struct Squeeze {
 moves!(Squeeze, "Squeeze", Arity::exactly(1), |own, x, _| {
     let mut drop = vec![false; x.shape().len()];
     match &own.axes {
-        None => x.shape().iter().zip(&mut drop).for_each(|(&extent, drop)| *drop = extent == 1),
+        None => x
+            .shape()
+            .iter()
+            .zip(&mut drop)
+            .for_each(|(&extent, drop)| *drop = extent == 1),
         Some(axes) => {
             for &axis in axes {
                 let index = axis_of(axis, drop.len())?;
@@ -105,7 +123,13 @@ moves!(Squeeze, "Squeeze", Arity::exactly(1), |own, x, _| {
             }
         }
     }
-    let shape = x.shape().iter().zip(drop).filter(|(_, drop)| !drop).map(|(&extent, _)| extent).collect();
+    let shape = x
+        .shape()
+        .iter()
+        .zip(drop)
+        .filter(|(_, drop)| !drop)
+        .map(|(&extent, _)| extent)
+        .collect();
     Ok(vec![tensor(shape, x.data().clone())?])
 });
 
@@ -126,7 +150,16 @@ moves!(Unsqueeze, "Unsqueeze", Arity::exactly(1), |own, x, _| {
         return Err(format!("axes {:?} repeat", own.axes));
     }
     let mut extents = x.shape().iter();
-    let shape = new.into_iter().map(|new| if new { 1 } else { extents.next().copied().unwrap_or(1) }).collect();
+    let shape = new
+        .into_iter()
+        .map(|new| {
+            if new {
+                1
+            } else {
+                extents.next().copied().unwrap_or(1)
+            }
+        })
+        .collect();
     Ok(vec![tensor(shape, x.data().clone())?])
 });
 
@@ -151,7 +184,10 @@ pub(super) fn permute(x: &Tensor, permutation: &[usize]) -> Result<Tensor, Strin
     let mut free = vec![true; x.shape().len()];
     let mut take = |axis: usize| free.get_mut(axis).is_some_and(std::mem::take);
     if permutation.len() != x.shape().len() || !permutation.iter().all(|&axis| take(axis)) {
-        return Err(format!("{permutation:?} is no permutation of the axes of {:?}", x.shape()));
+        return Err(format!(
+            "{permutation:?} is no permutation of the axes of {:?}",
+            x.shape()
+        ));
     }
     let own = strides(x.shape());
     let shape: Vec<usize> = permutation.iter().map(|&axis| x.shape()[axis]).collect();
@@ -199,19 +235,35 @@ impl Operator for Concat {
             let fits = x.shape().len() == shape.len()
                 && (0..shape.len()).all(|other| other == axis || x.shape()[other] == shape[other]);
             if !fits {
-                return Err(format!("shapes {:?} and {:?} along axis {axis}", first.shape(), x.shape()));
+                return Err(format!(
+                    "shapes {:?} and {:?} along axis {axis}",
+                    first.shape(),
+                    x.shape()
+                ));
             }
         }
         let elements = element_count(&shape)?;
         let outer: usize = shape[..axis].iter().product();
         let data = match first.data() {
-            Data::F32(_) => Data::F32(join(operands, outer, elements, |d| if let Data::F32(v) = d { Some(v) } else { None })?),
-            Data::F64(_) => Data::F64(join(operands, outer, elements, |d| if let Data::F64(v) = d { Some(v) } else { None })?),
-            Data::I64(_) => Data::I64(join(operands, outer, elements, |d| if let Data::I64(v) = d { Some(v) } else { None })?),
-            Data::Bool(_) => Data::Bool(join(operands, outer, elements, |d| if let Data::Bool(v) = d { Some(v) } else { None })?),
-            Data::Symbol(_) => {
-                Data::Symbol(join(operands, outer, elements, |d| if let Data::Symbol(v) = d { Some(v) } else { None })?)
-            }
+            Data::F32(_) => Data::F32(join(operands, outer, elements, |d| {
+                if let Data::F32(v) = d { Some(v) } else { None }
+            })?),
+            Data::F64(_) => Data::F64(join(operands, outer, elements, |d| {
+                if let Data::F64(v) = d { Some(v) } else { None }
+            })?),
+            Data::I64(_) => Data::I64(join(operands, outer, elements, |d| {
+                if let Data::I64(v) = d { Some(v) } else { None }
+            })?),
+            Data::Bool(_) => Data::Bool(join(operands, outer, elements, |d| {
+                if let Data::Bool(v) = d { Some(v) } else { None }
+            })?),
+            Data::Symbol(_) => Data::Symbol(join(operands, outer, elements, |d| {
+                if let Data::Symbol(v) = d {
+                    Some(v)
+                } else {
+                    None
+                }
+            })?),
         };
         Ok(vec![tensor(shape, data)?])
     }
@@ -231,7 +283,11 @@ fn join<T: Copy>(
     let parts: Vec<&[T]> = operands
         .iter()
         .flatten()
-        .map(|x| of(x.data()).map(Vec::as_slice).ok_or_else(|| format!("{:?} among others", x.element_type())))
+        .map(|x| {
+            of(x.data())
+                .map(Vec::as_slice)
+                .ok_or_else(|| format!("{:?} among others", x.element_type()))
+        })
         .collect::<Result<_, _>>()?;
     if let [only] = parts[..] {
         return Ok(only.to_vec());
@@ -263,7 +319,10 @@ impl Operator for Split {
     }
 
     fn arity(&self) -> Arity {
-        Arity { operands: 1..=1, outputs: self.parts..=self.parts }
+        Arity {
+            operands: 1..=1,
+            outputs: self.parts..=self.parts,
+        }
     }
 
     fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
@@ -284,13 +343,21 @@ impl Operator for Split {
         for part in 0..self.parts as usize {
             let end = start.saturating_add(size(part));
             if end > extent {
-                return Err(format!("axis {axis} of the shape {:?} does not split into {:?}", x.shape(), self.sizes));
+                return Err(format!(
+                    "axis {axis} of the shape {:?} does not split into {:?}",
+                    x.shape(),
+                    self.sizes
+                ));
             }
             parts.push(range(x, axis, start, 1, end - start)?);
             start = end;
         }
         if start != extent {
-            return Err(format!("axis {axis} of the shape {:?} does not split into {:?}", x.shape(), self.sizes));
+            return Err(format!(
+                "axis {axis} of the shape {:?} does not split into {:?}",
+                x.shape(),
+                self.sizes
+            ));
         }
         Ok(parts)
     }
@@ -301,7 +368,13 @@ impl Operator for Split {
 }
 
 /// `count` indices of `axis`, from `start` by `step`; all exist.
-fn range(x: &Tensor, axis: usize, start: usize, step: isize, count: usize) -> Result<Tensor, String> {
+fn range(
+    x: &Tensor,
+    axis: usize,
+    start: usize,
+    step: isize,
+    count: usize,
+) -> Result<Tensor, String> {
     let mut shape = x.shape().to_vec();
     let inner: usize = shape[axis + 1..].iter().product();
     let block = shape[axis] * inner;
@@ -333,25 +406,63 @@ pub struct Slice;
 moves!(Slice, "Slice", Arity::between(3, 5), |_, x, operands| {
     let (starts, ends) = (integers(operands, 1)?, integers(operands, 2)?);
     let present = |index: usize| operands.get(index).copied().flatten().is_some();
-    let axes: Vec<i64> = if present(3) { integers(operands, 3)?.to_vec() } else { (0..starts.len() as i64).collect() };
-    let steps: Vec<i64> = if present(4) { integers(operands, 4)?.to_vec() } else { vec![1; starts.len()] };
+    let axes: Vec<i64> = if present(3) {
+        integers(operands, 3)?.to_vec()
+    } else {
+        (0..starts.len() as i64).collect()
+    };
+    let steps: Vec<i64> = if present(4) {
+        integers(operands, 4)?.to_vec()
+    } else {
+        vec![1; starts.len()]
+    };
     if ends.len() != starts.len() || axes.len() != starts.len() || steps.len() != starts.len() {
-        return Err(format!("{} starts, {} ends, {} axes, {} steps", starts.len(), ends.len(), axes.len(), steps.len()));
+        return Err(format!(
+            "{} starts, {} ends, {} axes, {} steps",
+            starts.len(),
+            ends.len(),
+            axes.len(),
+            steps.len()
+        ));
     }
     let mut result = x.clone();
     for (((&start, &end), &axis), &step) in starts.iter().zip(ends).zip(&axes).zip(&steps) {
         let axis = axis_of(axis, result.shape().len())?;
         let extent = result.shape()[axis] as i64;
-        let absolute = |index: i64| if index < 0 { index.saturating_add(extent) } else { index };
+        let absolute = |index: i64| {
+            if index < 0 {
+                index.saturating_add(extent)
+            } else {
+                index
+            }
+        };
         let (start, count) = match step {
             0 => return Err("a step of 0".to_owned()),
             1.. => {
-                let (start, end) = (absolute(start).clamp(0, extent), absolute(end).clamp(0, extent));
-                (start, (end - start).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
+                let (start, end) = (
+                    absolute(start).clamp(0, extent),
+                    absolute(end).clamp(0, extent),
+                );
+                (
+                    start,
+                    (end - start)
+                        .max(0)
+                        .unsigned_abs()
+                        .div_ceil(step.unsigned_abs()),
+                )
             }
             _ => {
-                let (start, end) = (absolute(start).clamp(-1, extent - 1), absolute(end).clamp(-1, extent - 1));
-                (start, (start - end).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
+                let (start, end) = (
+                    absolute(start).clamp(-1, extent - 1),
+                    absolute(end).clamp(-1, extent - 1),
+                );
+                (
+                    start,
+                    (start - end)
+                        .max(0)
+                        .unsigned_abs()
+                        .div_ceil(step.unsigned_abs()),
+                )
             }
         };
         // With at most one element the step is of no account, however large.
@@ -379,9 +490,18 @@ pub struct Tile;
 moves!(Tile, "Tile", Arity::exactly(2), |_, x, operands| {
     let repeats = extents(integers(operands, 1)?)?;
     if repeats.len() != x.shape().len() {
-        return Err(format!("{} repeats for the shape {:?}", repeats.len(), x.shape()));
+        return Err(format!(
+            "{} repeats for the shape {:?}",
+            repeats.len(),
+            x.shape()
+        ));
     }
-    let shape: Vec<usize> = x.shape().iter().zip(&repeats).map(|(a, b)| a.saturating_mul(*b)).collect();
+    let shape: Vec<usize> = x
+        .shape()
+        .iter()
+        .zip(&repeats)
+        .map(|(a, b)| a.saturating_mul(*b))
+        .collect();
     let elements = element_count(&shape)?;
     let own = strides(x.shape());
     let data = map_data!(x.data(), values => {

@@ -5,7 +5,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::broadcast::{broadcast_shape, expand};
 use super::layout::permute;
-use crate::graph::operator::{Arity, Flow, Operands, Operator, element_count, operand, operand_type, tensor};
+use crate::graph::operator::{
+    Arity, Flow, Operands, Operator, element_count, operand, operand_type, tensor,
+};
 use crate::{Data, ElementType, Tensor};
 
 /// NumPy's matrix product, batch axes included.
@@ -43,9 +45,13 @@ fn accumulate<T: Scalar>(a: &[T], b: &[T], (k, n): (usize, usize), out: &mut [T]
     for (a, out) in a.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
         for (&scale, row) in a.iter().zip(b.chunks_exact(n)) {
             if n <= FUSED_COLUMNS {
-                out.iter_mut().zip(row).for_each(|(out, &b)| *out = out.fused(scale, b));
+                out.iter_mut()
+                    .zip(row)
+                    .for_each(|(out, &b)| *out = out.fused(scale, b));
             } else {
-                out.iter_mut().zip(row).for_each(|(out, &b)| *out = *out + scale * b);
+                out.iter_mut()
+                    .zip(row)
+                    .for_each(|(out, &b)| *out = *out + scale * b);
             }
         }
     }
@@ -67,14 +73,25 @@ impl Operator for MatMul {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let (a, b) = (operand(operands, 0)?, operand(operands, 1)?);
         let (shape, data) = match (a.data(), b.data()) {
-            (Data::F32(x), Data::F32(y)) => product((a.shape(), x), (b.shape(), y)).map(|(s, v)| (s, Data::F32(v)))?,
-            (Data::F64(x), Data::F64(y)) => product((a.shape(), x), (b.shape(), y)).map(|(s, v)| (s, Data::F64(v)))?,
+            (Data::F32(x), Data::F32(y)) => {
+                product((a.shape(), x), (b.shape(), y)).map(|(s, v)| (s, Data::F32(v)))?
+            }
+            (Data::F64(x), Data::F64(y)) => {
+                product((a.shape(), x), (b.shape(), y)).map(|(s, v)| (s, Data::F64(v)))?
+            }
             (Data::I64(x), Data::I64(y)) => {
                 let wrapping = |v: &[i64]| v.iter().map(|&x| Wrapping(x)).collect::<Vec<_>>();
-                let (shape, values) = product((a.shape(), &wrapping(x)), (b.shape(), &wrapping(y)))?;
+                let (shape, values) =
+                    product((a.shape(), &wrapping(x)), (b.shape(), &wrapping(y)))?;
                 (shape, Data::I64(values.into_iter().map(|x| x.0).collect()))
             }
-            (x, y) => return Err(format!("a product of {:?} and {:?}", x.element_type(), y.element_type())),
+            (x, y) => {
+                return Err(format!(
+                    "a product of {:?} and {:?}",
+                    x.element_type(),
+                    y.element_type()
+                ));
+            }
         };
         Ok(vec![tensor(shape, data)?])
     }
@@ -147,7 +164,10 @@ fn product<T: Scalar>(a: View<'_, T>, b: View<'_, T>) -> Result<(Vec<usize>, Vec
         let a = expand(&a_shape, a.1, &full(&[m, k]))?;
         let b = expand(&b_shape, b.1, &full(&[k, n]))?;
         for block in 0..batch.iter().product() {
-            let (a, b) = (&a[block * m * k..(block + 1) * m * k], &b[block * k * n..(block + 1) * k * n]);
+            let (a, b) = (
+                &a[block * m * k..(block + 1) * m * k],
+                &b[block * k * n..(block + 1) * k * n],
+            );
             accumulate(a, b, (k, n), &mut out[block * m * n..(block + 1) * m * n]);
         }
     }
@@ -192,7 +212,10 @@ impl Operator for Gemm {
     }
 
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
-        let (mut a, mut b) = (std::borrow::Cow::Borrowed(operand(operands, 0)?), std::borrow::Cow::Borrowed(operand(operands, 1)?));
+        let (mut a, mut b) = (
+            std::borrow::Cow::Borrowed(operand(operands, 0)?),
+            std::borrow::Cow::Borrowed(operand(operands, 1)?),
+        );
         if self.transpose_a {
             a = std::borrow::Cow::Owned(permute(&a, &[1, 0])?);
         }
@@ -200,10 +223,18 @@ impl Operator for Gemm {
             b = std::borrow::Cow::Owned(permute(&b, &[1, 0])?);
         }
         let (&[m, k], &[found, n]) = (a.shape(), b.shape()) else {
-            return Err(format!("Gemm of shapes {:?} and {:?}", a.shape(), b.shape()));
+            return Err(format!(
+                "Gemm of shapes {:?} and {:?}",
+                a.shape(),
+                b.shape()
+            ));
         };
         if found != k {
-            return Err(format!("Gemm of shapes {:?} and {:?}", a.shape(), b.shape()));
+            return Err(format!(
+                "Gemm of shapes {:?} and {:?}",
+                a.shape(),
+                b.shape()
+            ));
         }
         let c = operands.get(2).copied().flatten();
         let zero = [0];
@@ -214,17 +245,33 @@ impl Operator for Gemm {
             (Data::F32(a), Data::F32(b), Some(Data::F32(c))) => {
                 Data::F32(gemm(alpha, a, b, (m, k, n), Some((beta, c_shape, c)))?)
             }
-            (Data::F64(a), Data::F64(b), None) => Data::F64(gemm(f64::from(alpha), a, b, (m, k, n), None)?),
-            (Data::F64(a), Data::F64(b), Some(Data::F64(c))) => {
-                Data::F64(gemm(f64::from(alpha), a, b, (m, k, n), Some((f64::from(beta), c_shape, c)))?)
+            (Data::F64(a), Data::F64(b), None) => {
+                Data::F64(gemm(f64::from(alpha), a, b, (m, k, n), None)?)
             }
-            (a, b, _) => return Err(format!("Gemm of {:?} and {:?}", a.element_type(), b.element_type())),
+            (Data::F64(a), Data::F64(b), Some(Data::F64(c))) => Data::F64(gemm(
+                f64::from(alpha),
+                a,
+                b,
+                (m, k, n),
+                Some((f64::from(beta), c_shape, c)),
+            )?),
+            (a, b, _) => {
+                return Err(format!(
+                    "Gemm of {:?} and {:?}",
+                    a.element_type(),
+                    b.element_type()
+                ));
+            }
         };
         Ok(vec![tensor(vec![m, n], data)?])
     }
 
     fn flow(&self) -> Flow {
-        if self.transpose_a || self.transpose_b { Flow::Rows } else { Flow::Product }
+        if self.transpose_a || self.transpose_b {
+            Flow::Rows
+        } else {
+            Flow::Product
+        }
     }
 }
 
@@ -243,7 +290,9 @@ fn gemm<T: Scalar + PartialEq>(
     out.iter_mut().for_each(|out| *out = alpha * *out);
     if let Some((beta, shape, c)) = c {
         let c = expand(shape, c, &[m, n])?;
-        out.iter_mut().zip(c.iter()).for_each(|(out, &c)| *out = *out + beta * c);
+        out.iter_mut()
+            .zip(c.iter())
+            .for_each(|(out, &c)| *out = *out + beta * c);
     }
     Ok(out)
 }

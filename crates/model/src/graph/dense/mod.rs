@@ -17,7 +17,9 @@ pub use cast::Cast;
 pub use distance::{Distance, Metric};
 pub use elementwise::{Binary, Compare, Logical, Unary};
 pub use gather::{Compress, Gather, GatherElements, GatherNd, OneHot, ScatterElements, ScatterNd};
-pub use layout::{Concat, Expand, Flatten, Reshape, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze};
+pub use layout::{
+    Concat, Expand, Flatten, Reshape, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze,
+};
 pub use matmul::{Gemm, MatMul};
 pub use normalise::{LpNormalize, Softmax};
 pub use ranking::{ArgExtreme, CumSum, NonZero, TopK};
@@ -25,6 +27,12 @@ pub use reduce::{Reduce, Reduction};
 pub use select::{Clip, ConstantOfShape, Identity, Range, Select, Shape, Size};
 
 /// `values` of `shape` broadcast to `target`; `None` when they do not.
-pub(super) fn broadcast_to<T: Copy>(shape: &[usize], values: &[T], target: &[usize]) -> Option<Vec<T>> {
-    broadcast::expand(shape, values, target).ok().map(std::borrow::Cow::into_owned)
+pub(super) fn broadcast_to<T: Copy>(
+    shape: &[usize],
+    values: &[T],
+    target: &[usize],
+) -> Option<Vec<T>> {
+    broadcast::expand(shape, values, target)
+        .ok()
+        .map(std::borrow::Cow::into_owned)
 }

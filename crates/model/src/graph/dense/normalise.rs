@@ -24,7 +24,12 @@ fn floats(operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> 
 }
 
 /// Replaces the numbers along `axis` (all axes from it on when `flattened`) by what `f` makes of them.
-fn along(x: &Tensor, axis: i64, flattened: bool, f: impl Fn(&mut [f64])) -> Result<Vec<Tensor>, String> {
+fn along(
+    x: &Tensor,
+    axis: i64,
+    flattened: bool,
+    f: impl Fn(&mut [f64]),
+) -> Result<Vec<Tensor>, String> {
     let axis = axis_of(axis, x.shape().len())?;
     let (run, inner): (usize, usize) = if flattened {
         (x.shape()[axis..].iter().product(), 1)
@@ -54,9 +59,16 @@ fn runs<T: Copy>(
     let mut numbers = vec![0.0; run];
     for block in result.chunks_exact_mut(run * inner) {
         for offset in 0..inner {
-            numbers.iter_mut().zip(block[offset..].iter().step_by(inner)).for_each(|(number, &x)| *number = widen(x));
+            numbers
+                .iter_mut()
+                .zip(block[offset..].iter().step_by(inner))
+                .for_each(|(number, &x)| *number = widen(x));
             f(&mut numbers);
-            block[offset..].iter_mut().step_by(inner).zip(&numbers).for_each(|(x, &number)| *x = narrow(number));
+            block[offset..]
+                .iter_mut()
+                .step_by(inner)
+                .zip(&numbers)
+                .for_each(|(x, &number)| *x = narrow(number));
         }
     }
     result
@@ -76,12 +88,22 @@ impl Operator for Softmax {
             let top = x.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
             let sum: f64 = x.iter().map(|&x| libm::exp(x - top)).sum();
             let log_sum = libm::log(sum);
-            x.iter_mut().for_each(|x| *x = if self.log { *x - top - log_sum } else { libm::exp(*x - top) / sum });
+            x.iter_mut().for_each(|x| {
+                *x = if self.log {
+                    *x - top - log_sum
+                } else {
+                    libm::exp(*x - top) / sum
+                }
+            });
         })
     }
 
     fn flow(&self) -> Flow {
-        if self.axis == -1 || self.axis > 0 { Flow::Rows } else { Flow::All }
+        if self.axis == -1 || self.axis > 0 {
+            Flow::Rows
+        } else {
+            Flow::All
+        }
     }
 }
 
@@ -117,6 +139,10 @@ impl Operator for LpNormalize {
     }
 
     fn flow(&self) -> Flow {
-        if self.axis == -1 || self.axis > 0 { Flow::Rows } else { Flow::All }
+        if self.axis == -1 || self.axis > 0 {
+            Flow::Rows
+        } else {
+            Flow::All
+        }
     }
 }

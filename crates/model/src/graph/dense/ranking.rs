@@ -3,7 +3,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, as_f64, axis_of, element_count, integers, numeric, operand, operand_type, tensor,
+    Arity, Flow, Operands, Operator, as_f64, axis_of, element_count, integers, numeric, operand,
+    operand_type, tensor,
 };
 use crate::{Data, ElementType, Tensor, sorted_positions};
 
@@ -23,7 +24,12 @@ pub struct ArgExtreme {
 /// `(outer, extent, inner)` of an axis.
 fn blocks(shape: &[usize], axis: i64) -> Result<(usize, usize, usize, usize), String> {
     let axis = axis_of(axis, shape.len())?;
-    Ok((axis, shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()))
+    Ok((
+        axis,
+        shape[..axis].iter().product(),
+        shape[axis],
+        shape[axis + 1..].iter().product(),
+    ))
 }
 
 impl Operator for ArgExtreme {
@@ -39,7 +45,10 @@ impl Operator for ArgExtreme {
         let x = operand(operands, 0)?;
         let (axis, outer, extent, inner) = blocks(x.shape(), self.axis)?;
         if extent == 0 {
-            return Err(format!("no {} of the empty axis {axis}", if self.largest { "largest" } else { "smallest" }));
+            return Err(format!(
+                "no {} of the empty axis {axis}",
+                if self.largest { "largest" } else { "smallest" }
+            ));
         }
         let indices = match x.data() {
             Data::F32(values) => self.indices(values, outer, extent, inner),
@@ -58,19 +67,33 @@ impl Operator for ArgExtreme {
     }
 
     fn flow(&self) -> Flow {
-        if self.axis == -1 || self.axis > 0 { Flow::Rows } else { Flow::All }
+        if self.axis == -1 || self.axis > 0 {
+            Flow::Rows
+        } else {
+            Flow::All
+        }
     }
 }
 
 impl ArgExtreme {
-    fn indices<T: Copy + PartialOrd>(&self, values: &[T], outer: usize, extent: usize, inner: usize) -> Vec<i64> {
+    fn indices<T: Copy + PartialOrd>(
+        &self,
+        values: &[T],
+        outer: usize,
+        extent: usize,
+        inner: usize,
+    ) -> Vec<i64> {
         let mut indices = Vec::with_capacity(outer * inner);
         for block in 0..outer {
             for offset in 0..inner {
                 let at = |index: usize| values[(block * extent + index) * inner + offset];
                 let mut best = 0;
                 for index in 1..extent {
-                    let better = if self.largest { at(index) > at(best) } else { at(index) < at(best) };
+                    let better = if self.largest {
+                        at(index) > at(best)
+                    } else {
+                        at(index) < at(best)
+                    };
                     if better || (self.last && at(index) == at(best)) {
                         best = index;
                     }
@@ -97,12 +120,17 @@ impl Operator for TopK {
     }
 
     fn arity(&self) -> Arity {
-        Arity { operands: 2..=2, outputs: 2..=2 }
+        Arity {
+            operands: 2..=2,
+            outputs: 2..=2,
+        }
     }
 
     fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
         match operand_type(operands, 0)? {
-            found @ (ElementType::F32 | ElementType::F64 | ElementType::I64) => Ok(vec![found, ElementType::I64]),
+            found @ (ElementType::F32 | ElementType::F64 | ElementType::I64) => {
+                Ok(vec![found, ElementType::I64])
+            }
             other => Err(format!("TopK of {other:?}")),
         }
     }
@@ -123,27 +151,53 @@ impl Operator for TopK {
             for offset in 0..inner {
                 let at = |index: usize| numbers[(block * extent + index) * inner + offset];
                 let compare = |a: usize, b: usize| {
-                    let by_value = if self.largest { at(b).total_cmp(&at(a)) } else { at(a).total_cmp(&at(b)) };
-                    if at(a) == at(b) { a.cmp(&b) } else { by_value.then(a.cmp(&b)) }
+                    let by_value = if self.largest {
+                        at(b).total_cmp(&at(a))
+                    } else {
+                        at(a).total_cmp(&at(b))
+                    };
+                    if at(a) == at(b) {
+                        a.cmp(&b)
+                    } else {
+                        by_value.then(a.cmp(&b))
+                    }
                 };
-                for (rank, index) in sorted_positions(extent, &compare).into_iter().take(k).enumerate() {
+                for (rank, index) in sorted_positions(extent, &compare)
+                    .into_iter()
+                    .take(k)
+                    .enumerate()
+                {
                     picks[(block * k + rank) * inner + offset] = index;
                 }
             }
         }
-        let source = |pick: usize| (pick / (k * inner) * extent + picks[pick]) * inner + pick % inner;
+        let source =
+            |pick: usize| (pick / (k * inner) * extent + picks[pick]) * inner + pick % inner;
         let values = match x.data() {
-            Data::F32(values) => Data::F32((0..picks.len()).map(|pick| values[source(pick)]).collect()),
-            Data::F64(values) => Data::F64((0..picks.len()).map(|pick| values[source(pick)]).collect()),
-            Data::I64(values) => Data::I64((0..picks.len()).map(|pick| values[source(pick)]).collect()),
+            Data::F32(values) => {
+                Data::F32((0..picks.len()).map(|pick| values[source(pick)]).collect())
+            }
+            Data::F64(values) => {
+                Data::F64((0..picks.len()).map(|pick| values[source(pick)]).collect())
+            }
+            Data::I64(values) => {
+                Data::I64((0..picks.len()).map(|pick| values[source(pick)]).collect())
+            }
             other => return Err(format!("TopK of {:?}", other.element_type())),
         };
         let indices = Data::I64(picks.iter().map(|&index| index as i64).collect());
-        Ok(vec![tensor(shape.clone(), values)?, tensor(shape, indices)?])
+        Ok(vec![
+            tensor(shape.clone(), values)?,
+            tensor(shape, indices)?,
+        ])
     }
 
     fn flow(&self) -> Flow {
-        if self.axis == -1 || self.axis > 0 { Flow::Rows } else { Flow::All }
+        if self.axis == -1 || self.axis > 0 {
+            Flow::Rows
+        } else {
+            Flow::All
+        }
     }
 }
 
@@ -176,14 +230,20 @@ impl Operator for CumSum {
         let data = match x.data() {
             Data::F32(values) => Data::F32(self.sums(values, outer, extent, inner, |a, b| a + b)),
             Data::F64(values) => Data::F64(self.sums(values, outer, extent, inner, |a, b| a + b)),
-            Data::I64(values) => Data::I64(self.sums(values, outer, extent, inner, i64::wrapping_add)),
+            Data::I64(values) => {
+                Data::I64(self.sums(values, outer, extent, inner, i64::wrapping_add))
+            }
             other => return Err(format!("CumSum of {:?}", other.element_type())),
         };
         Ok(vec![tensor(x.shape().to_vec(), data)?])
     }
 
     fn flow(&self) -> Flow {
-        if self.axis == -1 || self.axis > 0 { Flow::Rows } else { Flow::All }
+        if self.axis == -1 || self.axis > 0 {
+            Flow::Rows
+        } else {
+            Flow::All
+        }
     }
 }
 
@@ -201,7 +261,11 @@ impl CumSum {
             for offset in 0..inner {
                 let mut sum = T::default();
                 for step in 0..extent {
-                    let index = if self.reverse { extent - 1 - step } else { step };
+                    let index = if self.reverse {
+                        extent - 1 - step
+                    } else {
+                        step
+                    };
                     let place = (block * extent + index) * inner + offset;
                     let before = sum;
                     sum = add(sum, values[place]);
@@ -228,14 +292,25 @@ impl Operator for NonZero {
 
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let x = operand(operands, 0)?;
-        let found: Vec<usize> =
-            as_f64(x)?.iter().enumerate().filter(|(_, x)| **x != 0.0).map(|(position, _)| position).collect();
+        let found: Vec<usize> = as_f64(x)?
+            .iter()
+            .enumerate()
+            .filter(|(_, x)| **x != 0.0)
+            .map(|(position, _)| position)
+            .collect();
         let strides = super::broadcast::strides(x.shape());
         let mut indices = Vec::with_capacity(found.len() * strides.len());
         for (&stride, &extent) in strides.iter().zip(x.shape()) {
-            indices.extend(found.iter().map(|position| (position / stride % extent) as i64));
+            indices.extend(
+                found
+                    .iter()
+                    .map(|position| (position / stride % extent) as i64),
+            );
         }
-        Ok(vec![tensor(vec![strides.len(), found.len()], Data::I64(indices))?])
+        Ok(vec![tensor(
+            vec![strides.len(), found.len()],
+            Data::I64(indices),
+        )?])
     }
 
     fn flow(&self) -> Flow {

@@ -86,8 +86,12 @@ impl Operator for Reduce {
             &moved
         };
         let data = match x_in_order.data() {
-            Data::F32(values) => Data::F32(each(values, run, runs, |run| self.float(run.iter().map(|&x| f64::from(x))) as f32)),
-            Data::F64(values) => Data::F64(each(values, run, runs, |run| self.float(run.iter().copied()))),
+            Data::F32(values) => Data::F32(each(values, run, runs, |run| {
+                self.float(run.iter().map(|&x| f64::from(x))) as f32
+            })),
+            Data::F64(values) => Data::F64(each(values, run, runs, |run| {
+                self.float(run.iter().copied())
+            })),
             Data::I64(values) => Data::I64(each(values, run, runs, |run| self.integer(run))),
             other => return Err(format!("{} of {:?}", self.name(), other.element_type())),
         };
@@ -117,12 +121,20 @@ fn each<T: Copy>(values: &[T], run: usize, runs: usize, f: impl Fn(&[T]) -> T) -
 impl Reduce {
     fn float(&self, x: impl Iterator<Item = f64> + Clone) -> f64 {
         let count = x.clone().count();
-        let largest = |x: &mut dyn Iterator<Item = f64>| x.fold(f64::NEG_INFINITY, |a, b| if a > b || a.is_nan() { a } else { b });
+        let largest = |x: &mut dyn Iterator<Item = f64>| {
+            x.fold(
+                f64::NEG_INFINITY,
+                |a, b| if a > b || a.is_nan() { a } else { b },
+            )
+        };
         match self.reduction {
             Reduction::Sum => x.sum(),
             Reduction::Mean => x.sum::<f64>() / count as f64,
             Reduction::Max => largest(&mut x.clone()),
-            Reduction::Min => x.fold(f64::INFINITY, |a, b| if a < b || a.is_nan() { a } else { b }),
+            Reduction::Min => x.fold(
+                f64::INFINITY,
+                |a, b| if a < b || a.is_nan() { a } else { b },
+            ),
             Reduction::Prod => x.product(),
             Reduction::L1 => x.map(f64::abs).sum(),
             Reduction::L2 => libm::sqrt(x.map(|x| x * x).sum()),
@@ -146,7 +158,9 @@ impl Reduce {
             Reduction::Prod => x.iter().fold(1i64, |product, &x| product.wrapping_mul(x)),
             Reduction::L1 => sum(i64::wrapping_abs),
             Reduction::SumSquare => sum(|x| x.wrapping_mul(x)),
-            Reduction::L2 | Reduction::LogSum | Reduction::LogSumExp => self.float(x.iter().map(|&x| x as f64)) as i64,
+            Reduction::L2 | Reduction::LogSum | Reduction::LogSumExp => {
+                self.float(x.iter().map(|&x| x as f64)) as i64
+            }
         }
     }
 }

@@ -4,7 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::broadcast::{broadcast_shape, expand};
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, element_count, integers, numeric, operand, operand_type, tensor,
+    Arity, Flow, Operands, Operator, element_count, integers, numeric, operand, operand_type,
+    tensor,
 };
 use crate::{Data, ElementType, Tensor};
 
@@ -44,26 +45,52 @@ impl Operator for Select {
     }
 
     fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
-        match (operand_type(operands, 0)?, operand_type(operands, 1)?, operand_type(operands, 2)?) {
+        match (
+            operand_type(operands, 0)?,
+            operand_type(operands, 1)?,
+            operand_type(operands, 2)?,
+        ) {
             (ElementType::Bool, a, b) if a == b => Ok(vec![a]),
-            (condition, a, b) => Err(format!("a condition of {condition:?} chooses between {a:?} and {b:?}")),
+            (condition, a, b) => Err(format!(
+                "a condition of {condition:?} chooses between {a:?} and {b:?}"
+            )),
         }
     }
 
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
-        let (condition, a, b) = (operand(operands, 0)?, operand(operands, 1)?, operand(operands, 2)?);
+        let (condition, a, b) = (
+            operand(operands, 0)?,
+            operand(operands, 1)?,
+            operand(operands, 2)?,
+        );
         let Data::Bool(choices) = condition.data() else {
             return Err(format!("a condition of {:?}", condition.element_type()));
         };
         let shape = broadcast_shape(&broadcast_shape(condition.shape(), a.shape())?, b.shape())?;
         let choices = expand(condition.shape(), choices, &shape)?;
         let data = match (a.data(), b.data()) {
-            (Data::F32(x), Data::F32(y)) => Data::F32(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?),
-            (Data::F64(x), Data::F64(y)) => Data::F64(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?),
-            (Data::I64(x), Data::I64(y)) => Data::I64(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?),
-            (Data::Bool(x), Data::Bool(y)) => Data::Bool(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?),
-            (Data::Symbol(x), Data::Symbol(y)) => Data::Symbol(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?),
-            (x, y) => return Err(format!("a choice between {:?} and {:?}", x.element_type(), y.element_type())),
+            (Data::F32(x), Data::F32(y)) => {
+                Data::F32(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?)
+            }
+            (Data::F64(x), Data::F64(y)) => {
+                Data::F64(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?)
+            }
+            (Data::I64(x), Data::I64(y)) => {
+                Data::I64(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?)
+            }
+            (Data::Bool(x), Data::Bool(y)) => {
+                Data::Bool(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?)
+            }
+            (Data::Symbol(x), Data::Symbol(y)) => {
+                Data::Symbol(choose(&choices, (a.shape(), x), (b.shape(), y), &shape)?)
+            }
+            (x, y) => {
+                return Err(format!(
+                    "a choice between {:?} and {:?}",
+                    x.element_type(),
+                    y.element_type()
+                ));
+            }
         };
         Ok(vec![tensor(shape, data)?])
     }
@@ -75,10 +102,19 @@ impl Operator for Select {
 
 type View<'a, T> = (&'a [usize], &'a [T]);
 
-fn choose<T: Copy>(choices: &[bool], a: View<'_, T>, b: View<'_, T>, shape: &[usize]) -> Result<Vec<T>, String> {
+fn choose<T: Copy>(
+    choices: &[bool],
+    a: View<'_, T>,
+    b: View<'_, T>,
+    shape: &[usize],
+) -> Result<Vec<T>, String> {
     let a = expand(a.0, a.1, shape)?;
     let b = expand(b.0, b.1, shape)?;
-    Ok(choices.iter().zip(a.iter().zip(b.iter())).map(|(&first, (&a, &b))| if first { a } else { b }).collect())
+    Ok(choices
+        .iter()
+        .zip(a.iter().zip(b.iter()))
+        .map(|(&first, (&a, &b))| if first { a } else { b })
+        .collect())
 }
 
 /// Limits numbers to a range; operands 1 and 2 are the smallest and largest number, where present.
@@ -106,7 +142,10 @@ impl Operator for Clip {
 
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let x = operand(operands, 0)?;
-        let (low, high) = (operands.get(1).copied().flatten(), operands.get(2).copied().flatten());
+        let (low, high) = (
+            operands.get(1).copied().flatten(),
+            operands.get(2).copied().flatten(),
+        );
         let data = match x.data() {
             Data::F32(v) => Data::F32(clip(v, limit(low, f32s)?, limit(high, f32s)?)),
             Data::F64(v) => Data::F64(clip(v, limit(low, f64s)?, limit(high, f64s)?)),
@@ -123,27 +162,52 @@ impl Operator for Clip {
 
 fn clip<T: Copy + PartialOrd>(values: &[T], low: Option<T>, high: Option<T>) -> Vec<T> {
     let above = |x: T| low.filter(|&low| x < low).unwrap_or(x);
-    values.iter().map(|&x| above(x)).map(|x| high.filter(|&high| x > high).unwrap_or(x)).collect()
+    values
+        .iter()
+        .map(|&x| above(x))
+        .map(|x| high.filter(|&high| x > high).unwrap_or(x))
+        .collect()
 }
 
-fn limit<T: Copy>(tensor: Option<&Tensor>, elements: fn(&Data) -> Option<&Vec<T>>) -> Result<Option<T>, String> {
-    let Some(tensor) = tensor else { return Ok(None) };
+fn limit<T: Copy>(
+    tensor: Option<&Tensor>,
+    elements: fn(&Data) -> Option<&Vec<T>>,
+) -> Result<Option<T>, String> {
+    let Some(tensor) = tensor else {
+        return Ok(None);
+    };
     match elements(tensor.data()).map(Vec::as_slice) {
         Some(&[limit]) => Ok(Some(limit)),
-        _ => Err(format!("a limit of shape {:?} and type {:?}", tensor.shape(), tensor.element_type())),
+        _ => Err(format!(
+            "a limit of shape {:?} and type {:?}",
+            tensor.shape(),
+            tensor.element_type()
+        )),
     }
 }
 
 fn f32s(data: &Data) -> Option<&Vec<f32>> {
-    if let Data::F32(values) = data { Some(values) } else { None }
+    if let Data::F32(values) = data {
+        Some(values)
+    } else {
+        None
+    }
 }
 
 fn f64s(data: &Data) -> Option<&Vec<f64>> {
-    if let Data::F64(values) = data { Some(values) } else { None }
+    if let Data::F64(values) = data {
+        Some(values)
+    } else {
+        None
+    }
 }
 
 fn i64s(data: &Data) -> Option<&Vec<i64>> {
-    if let Data::I64(values) = data { Some(values) } else { None }
+    if let Data::I64(values) = data {
+        Some(values)
+    } else {
+        None
+    }
 }
 
 /// The operand's shape, from axis `start` up to axis `end`.
@@ -167,9 +231,19 @@ impl Operator for Shape {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let shape = operand(operands, 0)?.shape();
         let rank = shape.len() as i64;
-        let clamp = |axis: i64| (if axis < 0 { axis.saturating_add(rank) } else { axis }).clamp(0, rank) as usize;
+        let clamp = |axis: i64| {
+            (if axis < 0 {
+                axis.saturating_add(rank)
+            } else {
+                axis
+            })
+            .clamp(0, rank) as usize
+        };
         let (start, end) = (clamp(self.start), clamp(self.end.unwrap_or(rank)));
-        let extents: Vec<i64> = shape[start.min(end)..end].iter().map(|&extent| extent as i64).collect();
+        let extents: Vec<i64> = shape[start.min(end)..end]
+            .iter()
+            .map(|&extent| extent as i64)
+            .collect();
         Ok(vec![tensor(vec![extents.len()], Data::I64(extents))?])
     }
 
@@ -192,7 +266,10 @@ impl Operator for Size {
     }
 
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
-        Ok(vec![tensor(vec![], Data::I64(vec![operand(operands, 0)?.data().len() as i64]))?])
+        Ok(vec![tensor(
+            vec![],
+            Data::I64(vec![operand(operands, 0)?.data().len() as i64]),
+        )?])
     }
 
     fn flow(&self) -> Flow {
@@ -240,7 +317,10 @@ impl Operator for ConstantOfShape {
 /// # Errors
 /// When one is negative.
 pub(super) fn extents(values: &[i64]) -> Result<Vec<usize>, String> {
-    values.iter().map(|&extent| usize::try_from(extent).map_err(|_| format!("the extent {extent}"))).collect()
+    values
+        .iter()
+        .map(|&extent| usize::try_from(extent).map_err(|_| format!("the extent {extent}")))
+        .collect()
 }
 
 /// `start, start + delta, …` up to but without `limit`.
@@ -265,7 +345,10 @@ impl Operator for Range {
             let found = operand(operands, index)?;
             match *crate::graph::operator::as_f64(found)? {
                 [value] => Ok(value),
-                _ => Err(format!("operand {index} has the shape {:?}, expected one number", found.shape())),
+                _ => Err(format!(
+                    "operand {index} has the shape {:?}, expected one number",
+                    found.shape()
+                )),
             }
         };
         let (start, limit, delta) = (scalar(0)?, scalar(1)?, scalar(2)?);

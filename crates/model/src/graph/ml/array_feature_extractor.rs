@@ -3,7 +3,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, element_count, integers, map_data, operand, operand_type, tensor,
+    Arity, Flow, Operands, Operator, element_count, integers, map_data, operand, operand_type,
+    tensor,
 };
 use crate::{ElementType, Tensor};
 
@@ -37,8 +38,15 @@ impl Operator for ArrayFeatureExtractor {
             Ok(position) if position < extent => Ok(position),
             _ => Err(format!("index {index}, the operand has {extent} columns")),
         };
-        let positions: Vec<usize> = integers(operands, 1)?.iter().map(position).collect::<Result<_, _>>()?;
-        let mut shape = if outer.is_empty() { vec![1] } else { outer.to_vec() };
+        let positions: Vec<usize> = integers(operands, 1)?
+            .iter()
+            .map(position)
+            .collect::<Result<_, _>>()?;
+        let mut shape = if outer.is_empty() {
+            vec![1]
+        } else {
+            outer.to_vec()
+        };
         shape.push(positions.len());
         let elements = element_count(&shape)?;
         let data = map_data!(x.data(), values => {

@@ -38,9 +38,15 @@ impl Operator for Binarizer {
         let x = operand(operands, 0)?;
         let values = as_f32(x)?;
         if let Some(position) = values.iter().position(|x| x.is_nan()) {
-            return Err(format!("element {position} is NaN, which is neither above {} nor below", self.threshold));
+            return Err(format!(
+                "element {position} is NaN, which is neither above {} nor below",
+                self.threshold
+            ));
         }
-        let binary = values.iter().map(|&x| f32::from(u8::from(x > self.threshold))).collect();
+        let binary = values
+            .iter()
+            .map(|&x| f32::from(u8::from(x > self.threshold)))
+            .collect();
         Ok(vec![tensor(x.shape().to_vec(), Data::F32(binary))?])
     }
 

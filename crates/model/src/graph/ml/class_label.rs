@@ -40,8 +40,12 @@ impl Labels {
     /// The labels at `positions`, each smaller than [`Labels::len`].
     pub(super) fn at(&self, positions: &[usize]) -> Data {
         match self {
-            Labels::Integers(labels) => Data::I64(positions.iter().map(|&position| labels[position]).collect()),
-            Labels::Symbols(labels) => Data::Symbol(positions.iter().map(|&position| labels[position]).collect()),
+            Labels::Integers(labels) => {
+                Data::I64(positions.iter().map(|&position| labels[position]).collect())
+            }
+            Labels::Symbols(labels) => {
+                Data::Symbol(positions.iter().map(|&position| labels[position]).collect())
+            }
         }
     }
 }
@@ -83,7 +87,10 @@ impl BorshDeserialize for Decision {
                 threshold: crate::floats::read_one(reader)?,
                 inclusive: bool::deserialize_reader(reader)?,
             }),
-            kind => Err(borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, format!("{kind} is no decision rule"))),
+            kind => Err(borsh::io::Error::new(
+                borsh::io::ErrorKind::InvalidData,
+                format!("{kind} is no decision rule"),
+            )),
         }
     }
 }
@@ -104,11 +111,20 @@ impl ClassLabel {
             Decision::Above { threshold, .. } | Decision::AnyAbove { threshold, .. } => threshold,
         };
         if !threshold.is_finite() {
-            return Err(format!("the decision threshold is {threshold}, expected a finite number"));
+            return Err(format!(
+                "the decision threshold is {threshold}, expected a finite number"
+            ));
         }
         if labels.is_empty() || (decision != Decision::Largest && labels.len() != 2) {
-            let expected = if decision == Decision::Largest { "at least 1" } else { "2" };
-            return Err(format!("{} class labels, expected {expected}", labels.len()));
+            let expected = if decision == Decision::Largest {
+                "at least 1"
+            } else {
+                "2"
+            };
+            return Err(format!(
+                "{} class labels, expected {expected}",
+                labels.len()
+            ));
         }
         Ok(ClassLabel { decision, labels })
     }
@@ -125,14 +141,29 @@ impl ClassLabel {
 
     fn class(&self, scores: &[f64]) -> usize {
         let largest = || {
-            (1..scores.len()).fold(0, |best, candidate| if scores[candidate] > scores[best] { candidate } else { best })
+            (1..scores.len()).fold(0, |best, candidate| {
+                if scores[candidate] > scores[best] {
+                    candidate
+                } else {
+                    best
+                }
+            })
         };
         match self.decision {
             Decision::Largest => largest(),
-            Decision::Above { column, threshold } => usize::from(scores[column as usize] > threshold),
-            Decision::AnyAbove { threshold, inclusive } => {
+            Decision::Above { column, threshold } => {
+                usize::from(scores[column as usize] > threshold)
+            }
+            Decision::AnyAbove {
+                threshold,
+                inclusive,
+            } => {
                 let class = largest();
-                if scores[class] > threshold || (inclusive && scores[class] == threshold) { 1 } else { class }
+                if scores[class] > threshold || (inclusive && scores[class] == threshold) {
+                    1
+                } else {
+                    class
+                }
             }
         }
     }
@@ -153,15 +184,23 @@ impl Operator for ClassLabel {
         let (rows, columns) = rows_and_columns(scores)?;
         match self.decision {
             Decision::Above { column, .. } if column as usize >= columns => {
-                return Err(format!("{columns} scores per row, the label is decided by score {column}"));
+                return Err(format!(
+                    "{columns} scores per row, the label is decided by score {column}"
+                ));
             }
             Decision::Largest | Decision::AnyAbove { .. } if columns != self.labels.len() => {
-                return Err(format!("{columns} scores per row for {} class labels", self.labels.len()));
+                return Err(format!(
+                    "{columns} scores per row for {} class labels",
+                    self.labels.len()
+                ));
             }
             _ => {}
         }
         let scores = as_f64(scores)?;
-        let classes: Vec<usize> = scores.chunks_exact(columns).map(|row| self.class(row)).collect();
+        let classes: Vec<usize> = scores
+            .chunks_exact(columns)
+            .map(|row| self.class(row))
+            .collect();
         Ok(vec![tensor(vec![rows], self.labels.at(&classes))?])
     }
 

@@ -3,7 +3,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{number, rows_and_columns};
-use crate::graph::operator::{Arity, Flow, Operands, Operator, element_count, operand, operand_type, tensor};
+use crate::graph::operator::{
+    Arity, Flow, Operands, Operator, element_count, operand, operand_type, tensor,
+};
 use crate::{Data, ElementType, Tensor};
 
 /// The columns of all operands in one matrix. Operand `i` fills `widths[i]` columns: further columns of it are dropped,
@@ -32,12 +34,16 @@ impl FeatureVectorizer {
             let x = operand(operands, index)?;
             let (found, columns) = rows_and_columns(x)?;
             if found != rows {
-                return Err(format!("operand {index} has {found} rows, operand 0 has {rows}"));
+                return Err(format!(
+                    "operand {index} has {found} rows, operand 0 has {rows}"
+                ));
             }
-            let values = elements(x.data()).ok_or_else(|| format!("operand {index} is of another type than operand 0"))?;
+            let values = elements(x.data())
+                .ok_or_else(|| format!("operand {index} is of another type than operand 0"))?;
             let copied = columns.min(width as usize);
             for row in 0..rows {
-                result[row * total + first..][..copied].copy_from_slice(&values[row * columns..][..copied]);
+                result[row * total + first..][..copied]
+                    .copy_from_slice(&values[row * columns..][..copied]);
             }
             first += width as usize;
         }
@@ -58,7 +64,9 @@ impl Operator for FeatureVectorizer {
         let first = operand_type(operands, 0)?;
         number(first)?;
         match operands.iter().flatten().find(|&&other| other != first) {
-            Some(other) => Err(format!("{first:?} and {other:?} side by side, expected one type")),
+            Some(other) => Err(format!(
+                "{first:?} and {other:?} side by side, expected one type"
+            )),
             None => Ok(vec![first]),
         }
     }

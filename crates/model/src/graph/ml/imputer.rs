@@ -15,9 +15,15 @@ pub struct Imputer {
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 enum Rule {
     Floats {
-        #[borsh(serialize_with = "crate::floats::write_one", deserialize_with = "crate::floats::read_one")]
+        #[borsh(
+            serialize_with = "crate::floats::write_one",
+            deserialize_with = "crate::floats::read_one"
+        )]
         replaced: f32,
-        #[borsh(serialize_with = "crate::floats::write", deserialize_with = "crate::floats::read")]
+        #[borsh(
+            serialize_with = "crate::floats::write",
+            deserialize_with = "crate::floats::read"
+        )]
         imputed: Vec<f32>,
     },
     Integers {
@@ -61,7 +67,9 @@ impl Imputer {
     /// Whether a missing value (NaN) comes out as a number, whatever its column.
     pub fn replaces_nan(&self) -> bool {
         match &self.rule {
-            Rule::Floats { replaced, imputed } => replaced.is_nan() && imputed.iter().all(|x| !x.is_nan()),
+            Rule::Floats { replaced, imputed } => {
+                replaced.is_nan() && imputed.iter().all(|x| !x.is_nan())
+            }
             Rule::Integers { .. } => false,
         }
     }
@@ -76,8 +84,12 @@ impl Operator for Imputer {
         match (&self.rule, operand_type(operands, 0)?) {
             (Rule::Floats { .. }, found @ (ElementType::F32 | ElementType::F64)) => Ok(vec![found]),
             (Rule::Integers { .. }, ElementType::I64) => Ok(vec![ElementType::I64]),
-            (Rule::Floats { .. }, other) => Err(format!("{other:?}, the imputed values are floats")),
-            (Rule::Integers { .. }, other) => Err(format!("{other:?}, the imputed values are integers")),
+            (Rule::Floats { .. }, other) => {
+                Err(format!("{other:?}, the imputed values are floats"))
+            }
+            (Rule::Integers { .. }, other) => {
+                Err(format!("{other:?}, the imputed values are integers"))
+            }
         }
     }
 
@@ -85,7 +97,10 @@ impl Operator for Imputer {
         let x = operand(operands, 0)?;
         let (_, columns) = rows_and_columns(x)?;
         if self.len() != 1 && self.len() != columns {
-            return Err(format!("operand of {columns} columns, the imputer has {}", self.len()));
+            return Err(format!(
+                "operand of {columns} columns, the imputer has {}",
+                self.len()
+            ));
         }
         let data = match (x.data(), &self.rule) {
             (Data::F32(values), Rule::Floats { replaced, imputed }) => {
@@ -93,13 +108,23 @@ impl Operator for Imputer {
                 Data::F32(replace(values, is_missing, imputed.iter().copied()))
             }
             (Data::F64(values), Rule::Floats { replaced, imputed }) => {
-                let is_missing = |x: f64| x == f64::from(*replaced) || (x.is_nan() && replaced.is_nan());
-                Data::F64(replace(values, is_missing, imputed.iter().map(|&x| f64::from(x))))
+                let is_missing =
+                    |x: f64| x == f64::from(*replaced) || (x.is_nan() && replaced.is_nan());
+                Data::F64(replace(
+                    values,
+                    is_missing,
+                    imputed.iter().map(|&x| f64::from(x)),
+                ))
             }
             (Data::I64(values), Rule::Integers { replaced, imputed }) => {
                 Data::I64(replace(values, |x| x == *replaced, imputed.iter().copied()))
             }
-            _ => return Err(format!("{:?}, the imputed values are of another type", x.element_type())),
+            _ => {
+                return Err(format!(
+                    "{:?}, the imputed values are of another type",
+                    x.element_type()
+                ));
+            }
         };
         Ok(vec![tensor(x.shape().to_vec(), data)?])
     }
@@ -109,8 +134,16 @@ impl Operator for Imputer {
     }
 }
 
-fn replace<T: Copy>(values: &[T], is_missing: impl Fn(T) -> bool, imputed: impl Iterator<Item = T> + Clone) -> Vec<T> {
-    values.iter().zip(imputed.cycle()).map(|(&x, imputed)| if is_missing(x) { imputed } else { x }).collect()
+fn replace<T: Copy>(
+    values: &[T],
+    is_missing: impl Fn(T) -> bool,
+    imputed: impl Iterator<Item = T> + Clone,
+) -> Vec<T> {
+    values
+        .iter()
+        .zip(imputed.cycle())
+        .map(|(&x, imputed)| if is_missing(x) { imputed } else { x })
+        .collect()
 }
 
 read_checked!(Imputer, reader => Imputer::new(Rule::deserialize_reader(reader)?));

@@ -24,7 +24,11 @@ impl LabelEncoder {
     /// When the lengths contradict each other or a key is [`Symbol::UNKNOWN`].
     pub fn new(keys: &Data, values: Data) -> Result<LabelEncoder, String> {
         if values.len() != keys.len() + 1 {
-            return Err(format!("{} keys and {} values, expected as many of both", keys.len(), values.len().saturating_sub(1)));
+            return Err(format!(
+                "{} keys and {} values, expected as many of both",
+                keys.len(),
+                values.len().saturating_sub(1)
+            ));
         }
         if let Data::Symbol(symbols) = keys
             && symbols.contains(&Symbol::UNKNOWN)
@@ -47,14 +51,25 @@ impl LabelEncoder {
 
     fn read(key_type: ElementType, keys: Vec<u64>, values: Tensor) -> Result<LabelEncoder, String> {
         if values.shape() != [keys.len() + 1] || !keys.is_sorted_by(|a, b| a < b) {
-            return Err(format!("{} keys that do not ascend or do not fit the values", keys.len()));
+            return Err(format!(
+                "{} keys that do not ascend or do not fit the values",
+                keys.len()
+            ));
         }
-        Ok(LabelEncoder { key_type, keys, values })
+        Ok(LabelEncoder {
+            key_type,
+            keys,
+            values,
+        })
     }
 
     /// The texts among the keys, in ascending order.
     pub fn known_symbols(&self) -> impl Iterator<Item = Symbol> {
-        let symbols = if self.key_type == ElementType::Symbol { self.keys.as_slice() } else { &[] };
+        let symbols = if self.key_type == ElementType::Symbol {
+            self.keys.as_slice()
+        } else {
+            &[]
+        };
         symbols.iter().map(|&code| Symbol(code as u32))
     }
 
@@ -64,7 +79,9 @@ impl LabelEncoder {
     }
 
     fn positions(&self, x: &Data) -> Vec<usize> {
-        codes(x).map(|code| self.keys.binary_search(&code).unwrap_or(self.keys.len())).collect()
+        codes(x)
+            .map(|code| self.keys.binary_search(&code).unwrap_or(self.keys.len()))
+            .collect()
     }
 }
 
@@ -83,7 +100,10 @@ impl Operator for LabelEncoder {
     fn evaluate(&self, operands: &Operands<'_>) -> Result<Vec<Tensor>, String> {
         let x = operand(operands, 0)?;
         self.element_types(&[Some(x.element_type())])?;
-        Ok(vec![tensor(x.shape().to_vec(), pick(self.values.data(), &self.positions(x.data())))?])
+        Ok(vec![tensor(
+            x.shape().to_vec(),
+            pick(self.values.data(), &self.positions(x.data())),
+        )?])
     }
 
     fn flow(&self) -> Flow {
@@ -109,7 +129,11 @@ fn codes(data: &Data) -> Box<dyn Iterator<Item = u64> + '_> {
 }
 
 fn float_code(x: f64) -> u64 {
-    if x.is_nan() { f64::NAN.to_bits() } else { (x + 0.0).to_bits() }
+    if x.is_nan() {
+        f64::NAN.to_bits()
+    } else {
+        (x + 0.0).to_bits()
+    }
 }
 
 /// The elements of `values` at `positions`, each smaller than `values.len()`.

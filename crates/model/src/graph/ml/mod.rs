@@ -38,7 +38,9 @@ macro_rules! read_checked {
     ($type:ty, $reader:ident => $checked:expr) => {
         impl borsh::BorshDeserialize for $type {
             fn deserialize_reader<R: borsh::io::Read>($reader: &mut R) -> borsh::io::Result<Self> {
-                $checked.map_err(|reason: String| borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, reason))
+                $checked.map_err(|reason: String| {
+                    borsh::io::Error::new(borsh::io::ErrorKind::InvalidData, reason)
+                })
             }
         }
     };
@@ -50,7 +52,9 @@ fn rows_and_columns(x: &Tensor) -> Result<(usize, usize), String> {
     match *x.shape() {
         [columns] => Ok((1, columns)),
         [rows, columns] => Ok((rows, columns)),
-        ref shape => Err(format!("operand of shape {shape:?}, expected [rows, columns]")),
+        ref shape => Err(format!(
+            "operand of shape {shape:?}, expected [rows, columns]"
+        )),
     }
 }
 
@@ -65,7 +69,10 @@ fn number(found: ElementType) -> Result<(), String> {
 /// Names the first number that is NaN or infinite.
 fn all_finite(what: &str, numbers: &[f32]) -> Result<(), String> {
     match numbers.iter().position(|number| !number.is_finite()) {
-        Some(index) => Err(format!("{what}[{index}] is {}, expected a finite number", numbers[index])),
+        Some(index) => Err(format!(
+            "{what}[{index}] is {}, expected a finite number",
+            numbers[index]
+        )),
         None => Ok(()),
     }
 }

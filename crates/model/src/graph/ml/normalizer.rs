@@ -32,7 +32,9 @@ impl Operator for Normalizer {
         let columns = rows_and_columns(x)?.1.max(1);
         let mut values = as_f32(x)?.into_owned();
         match (self, x.data()) {
-            (Normalizer::Max, _) => divide(&mut values, columns, f32::MIN, |largest, x| if largest < x { x } else { largest }),
+            (Normalizer::Max, _) => divide(&mut values, columns, f32::MIN, |largest, x| {
+                if largest < x { x } else { largest }
+            }),
             (Normalizer::L1, _) => divide(&mut values, columns, 0.0, |sum, x| sum + x.abs()),
             // ONNX Runtime squares in the operand's own type.
             (Normalizer::L2, Data::F64(exact)) => {
@@ -68,7 +70,10 @@ fn divide(values: &mut [f32], columns: usize, start: f32, fold: impl Fn(f32, f32
 
 /// `±√(x² / Σx²)`: the order in which ONNX Runtime rounds.
 fn divide_by_root(values: &mut [f32], squares: &[f32], columns: usize) {
-    for (row, squares) in values.chunks_exact_mut(columns).zip(squares.chunks_exact(columns)) {
+    for (row, squares) in values
+        .chunks_exact_mut(columns)
+        .zip(squares.chunks_exact(columns))
+    {
         let sum = squares.iter().fold(0.0, |sum, square| sum + square);
         if sum != 0.0 {
             for (x, square) in row.iter_mut().zip(squares) {

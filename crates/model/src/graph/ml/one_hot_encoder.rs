@@ -3,7 +3,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::read_checked;
-use crate::graph::operator::{Flow, Operands, Operator, element_count, operand, operand_type, tensor};
+use crate::graph::operator::{
+    Flow, Operands, Operator, element_count, operand, operand_type, tensor,
+};
 use crate::{Data, ElementType, Symbol, Tensor, sorted_positions};
 
 /// Adds an axis with a 1 at the element's category and 0 elsewhere, as f32. Floats are truncated to integers first; of
@@ -48,7 +50,11 @@ impl OneHotEncoder {
         if order.is_empty() {
             return Err("no categories, expected at least one".to_owned());
         }
-        Ok(OneHotEncoder { categories, accepts_unseen, order })
+        Ok(OneHotEncoder {
+            categories,
+            accepts_unseen,
+            order,
+        })
     }
 
     /// How many categories.
@@ -81,16 +87,32 @@ impl OneHotEncoder {
     fn columns(&self, x: &Data) -> Result<Vec<Option<usize>>, String> {
         let order = &self.order;
         Ok(match (&self.categories, x) {
-            (Categories::Integers(known), Data::I64(values)) => values.iter().map(|&x| find(known, order, x)).collect(),
-            (Categories::Integers(known), Data::F32(values)) => {
-                values.iter().map(|&x| find(known, order, truncate(f64::from(x)))).collect()
+            (Categories::Integers(known), Data::I64(values)) => {
+                values.iter().map(|&x| find(known, order, x)).collect()
             }
-            (Categories::Integers(known), Data::F64(values)) => {
-                values.iter().map(|&x| find(known, order, truncate(x))).collect()
+            (Categories::Integers(known), Data::F32(values)) => values
+                .iter()
+                .map(|&x| find(known, order, truncate(f64::from(x))))
+                .collect(),
+            (Categories::Integers(known), Data::F64(values)) => values
+                .iter()
+                .map(|&x| find(known, order, truncate(x)))
+                .collect(),
+            (Categories::Symbols(known), Data::Symbol(values)) => {
+                values.iter().map(|&x| find(known, order, x)).collect()
             }
-            (Categories::Symbols(known), Data::Symbol(values)) => values.iter().map(|&x| find(known, order, x)).collect(),
-            (Categories::Integers(_), other) => return Err(format!("{:?}, the categories are numbers", other.element_type())),
-            (Categories::Symbols(_), other) => return Err(format!("{:?}, the categories are texts", other.element_type())),
+            (Categories::Integers(_), other) => {
+                return Err(format!(
+                    "{:?}, the categories are numbers",
+                    other.element_type()
+                ));
+            }
+            (Categories::Symbols(_), other) => {
+                return Err(format!(
+                    "{:?}, the categories are texts",
+                    other.element_type()
+                ));
+            }
         })
     }
 }
@@ -104,7 +126,9 @@ impl Operator for OneHotEncoder {
         match (&self.categories, operand_type(operands, 0)?) {
             (Categories::Integers(_), ElementType::I64 | ElementType::F32 | ElementType::F64)
             | (Categories::Symbols(_), ElementType::Symbol) => Ok(vec![ElementType::F32]),
-            (Categories::Integers(_), other) => Err(format!("{other:?}, the categories are numbers")),
+            (Categories::Integers(_), other) => {
+                Err(format!("{other:?}, the categories are numbers"))
+            }
             (Categories::Symbols(_), other) => Err(format!("{other:?}, the categories are texts")),
         }
     }
@@ -119,7 +143,10 @@ impl Operator for OneHotEncoder {
                 Some(column) => encoded[index * self.categories() + column] = 1.0,
                 None if self.accepts_unseen => {}
                 None => {
-                    return Err(format!("element {index} is none of the {} categories (zeros = 0)", self.categories()));
+                    return Err(format!(
+                        "element {index} is none of the {} categories (zeros = 0)",
+                        self.categories()
+                    ));
                 }
             }
         }
@@ -151,5 +178,9 @@ fn find<T: Ord + Copy>(categories: &[T], order: &[u32], x: T) -> Option<usize> {
 /// Towards zero; what no 64-bit integer can hold becomes the smallest one, as on the processors that ONNX Runtime runs on.
 fn truncate(x: f64) -> i64 {
     const LIMIT: f64 = (1u64 << 63) as f64;
-    if (-LIMIT..LIMIT).contains(&x) { x as i64 } else { i64::MIN }
+    if (-LIMIT..LIMIT).contains(&x) {
+        x as i64
+    } else {
+        i64::MIN
+    }
 }

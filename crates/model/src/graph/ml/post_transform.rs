@@ -28,7 +28,9 @@ impl PostTransform {
         match self {
             PostTransform::None => {}
             PostTransform::Softmax => softmax(scores),
-            PostTransform::Logistic => scores.iter_mut().for_each(|score| *score = logistic(*score)),
+            PostTransform::Logistic => scores
+                .iter_mut()
+                .for_each(|score| *score = logistic(*score)),
             PostTransform::SoftmaxZero => softmax_zero(scores),
             PostTransform::Probit => scores.iter_mut().for_each(|score| *score = probit(*score)),
         }
@@ -78,7 +80,11 @@ impl ClassScores {
 
     /// Scores per row from `margins` margins per row.
     pub fn outputs(&self, margins: usize) -> usize {
-        if margins == 1 && self.second != SecondScore::Absent { 2 } else { margins }
+        if margins == 1 && self.second != SecondScore::Absent {
+            2
+        } else {
+            margins
+        }
     }
 
     /// Scores of whole rows of `columns` margins.
@@ -88,7 +94,9 @@ impl ClassScores {
         }
         let mut scores = margins.to_vec();
         if columns > 0 {
-            scores.chunks_exact_mut(columns).for_each(|row| self.transform.apply(row));
+            scores
+                .chunks_exact_mut(columns)
+                .for_each(|row| self.transform.apply(row));
         }
         scores
     }
@@ -99,8 +107,14 @@ impl ClassScores {
             (PostTransform::Probit, _) => margins.iter().map(|&margin| probit(margin)).collect(),
             (_, SecondScore::Absent) => margins.to_vec(),
             (PostTransform::Logistic, _) => margins.iter().flat_map(logistic_pair).collect(),
-            (_, SecondScore::Complement) => margins.iter().flat_map(|&margin| [1.0 - margin, margin]).collect(),
-            (_, SecondScore::Opposite) => margins.iter().flat_map(|&margin| [-margin, margin]).collect(),
+            (_, SecondScore::Complement) => margins
+                .iter()
+                .flat_map(|&margin| [1.0 - margin, margin])
+                .collect(),
+            (_, SecondScore::Opposite) => margins
+                .iter()
+                .flat_map(|&margin| [-margin, margin])
+                .collect(),
         }
     }
 }
@@ -119,7 +133,10 @@ impl Operator for ClassScores {
         let margins = operand(operands, 0)?;
         let (rows, columns) = rows_and_columns(margins)?;
         let scores = self.scores(&as_f32(margins)?, columns);
-        Ok(vec![tensor(vec![rows, self.outputs(columns)], Data::F32(scores))?])
+        Ok(vec![tensor(
+            vec![rows, self.outputs(columns)],
+            Data::F32(scores),
+        )?])
     }
 
     fn flow(&self) -> Flow {
@@ -135,11 +152,18 @@ read_checked!(ClassScores, reader => ClassScores::new(
 /// `1 / (1 + exp(-s))` without overflow.
 pub(super) fn logistic(score: f32) -> f32 {
     let of_magnitude = 1.0 / (1.0 + libm::expf(-score.abs()));
-    if score < 0.0 { 1.0 - of_magnitude } else { of_magnitude }
+    if score < 0.0 {
+        1.0 - of_magnitude
+    } else {
+        of_magnitude
+    }
 }
 
 fn largest(scores: &[f32]) -> f32 {
-    scores.iter().fold(-f32::MAX, |largest, &score| if score > largest { score } else { largest })
+    scores.iter().fold(
+        -f32::MAX,
+        |largest, &score| if score > largest { score } else { largest },
+    )
 }
 
 fn softmax(scores: &mut [f32]) {

@@ -22,7 +22,11 @@ impl Scaler {
     /// When the lengths differ, are 0, or a number is not finite.
     pub fn new(offset: Vec<f32>, scale: Vec<f32>) -> Result<Scaler, String> {
         if offset.len() != scale.len() || scale.is_empty() {
-            return Err(format!("{} offsets and {} scales, expected one of each per column", offset.len(), scale.len()));
+            return Err(format!(
+                "{} offsets and {} scales, expected one of each per column",
+                offset.len(),
+                scale.len()
+            ));
         }
         all_finite("offset", &offset)?;
         all_finite("scale", &scale)?;
@@ -44,15 +48,32 @@ impl Operator for Scaler {
         let x = operand(operands, 0)?;
         let (_, columns) = rows_and_columns(x)?;
         if self.scale.len() != 1 && self.scale.len() != columns {
-            return Err(format!("operand of {columns} columns, the scaler has {}", self.scale.len()));
+            return Err(format!(
+                "operand of {columns} columns, the scaler has {}",
+                self.scale.len()
+            ));
         }
         let scaling = self.offset.iter().zip(&self.scale).cycle();
         let scaled = match x.data() {
-            Data::F32(values) => values.iter().zip(scaling).map(|(&x, (offset, scale))| (x - offset) * scale).collect(),
-            Data::I64(values) => values.iter().zip(scaling).map(|(&x, (offset, scale))| (x as f32 - offset) * scale).collect(),
+            Data::F32(values) => values
+                .iter()
+                .zip(scaling)
+                .map(|(&x, (offset, scale))| (x - offset) * scale)
+                .collect(),
+            Data::I64(values) => values
+                .iter()
+                .zip(scaling)
+                .map(|(&x, (offset, scale))| (x as f32 - offset) * scale)
+                .collect(),
             Data::F64(values) => {
-                let scale = |(&x, (&offset, &scale)): (&f64, (&f32, &f32))| (x - f64::from(offset)) * f64::from(scale);
-                values.iter().zip(scaling).map(|pair| scale(pair) as f32).collect()
+                let scale = |(&x, (&offset, &scale)): (&f64, (&f32, &f32))| {
+                    (x - f64::from(offset)) * f64::from(scale)
+                };
+                values
+                    .iter()
+                    .zip(scaling)
+                    .map(|pair| scale(pair) as f32)
+                    .collect()
             }
             _ => return Err(format!("{:?}, expected numbers", x.element_type())),
         };

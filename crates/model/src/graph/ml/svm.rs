@@ -40,7 +40,11 @@ impl Kernel {
     fn parameters(self) -> [f32; 3] {
         match self {
             Kernel::Linear => [0.0; 3],
-            Kernel::Poly { gamma, coef0, degree } => [gamma, coef0, degree],
+            Kernel::Poly {
+                gamma,
+                coef0,
+                degree,
+            } => [gamma, coef0, degree],
             Kernel::Rbf { gamma } => [gamma, 0.0, 0.0],
             Kernel::Sigmoid { gamma, coef0 } => [gamma, coef0, 0.0],
         }
@@ -67,20 +71,36 @@ impl SupportVectors {
     pub fn new(kernel: Kernel, count: u32, vectors: &[f32]) -> Result<SupportVectors, String> {
         let rows = count as usize;
         if rows == 0 || vectors.is_empty() || !vectors.len().is_multiple_of(rows) {
-            return Err(format!("{} numbers for {count} support vectors", vectors.len()));
+            return Err(format!(
+                "{} numbers for {count} support vectors",
+                vectors.len()
+            ));
         }
         let columns = vectors.len() / rows;
-        let by_column = (0..vectors.len()).map(|index| vectors[index % rows * columns + index / rows]).collect();
+        let by_column = (0..vectors.len())
+            .map(|index| vectors[index % rows * columns + index / rows])
+            .collect();
         SupportVectors::by_column(kernel, count, by_column)
     }
 
-    fn by_column(kernel: Kernel, count: u32, by_column: Vec<f32>) -> Result<SupportVectors, String> {
+    fn by_column(
+        kernel: Kernel,
+        count: u32,
+        by_column: Vec<f32>,
+    ) -> Result<SupportVectors, String> {
         if count == 0 || by_column.is_empty() || !by_column.len().is_multiple_of(count as usize) {
-            return Err(format!("{} numbers for {count} support vectors", by_column.len()));
+            return Err(format!(
+                "{} numbers for {count} support vectors",
+                by_column.len()
+            ));
         }
         all_finite("kernel_params", &kernel.parameters())?;
         all_finite("support_vectors", &by_column)?;
-        Ok(SupportVectors { kernel, count, by_column })
+        Ok(SupportVectors {
+            kernel,
+            count,
+            by_column,
+        })
     }
 
     /// How many vectors.
@@ -105,7 +125,9 @@ impl SupportVectors {
                     *sum += difference * difference;
                 }
             }
-            similarities.iter_mut().for_each(|k| *k = libm::expf(-gamma * *k));
+            similarities
+                .iter_mut()
+                .for_each(|k| *k = libm::expf(-gamma * *k));
             return;
         }
         for (x, vectors) in columns {
@@ -115,11 +137,19 @@ impl SupportVectors {
         }
         match self.kernel {
             Kernel::Linear | Kernel::Rbf { .. } => {}
-            Kernel::Poly { gamma, coef0, degree } => {
-                similarities.iter_mut().for_each(|k| *k = power(gamma * *k + coef0, degree));
+            Kernel::Poly {
+                gamma,
+                coef0,
+                degree,
+            } => {
+                similarities
+                    .iter_mut()
+                    .for_each(|k| *k = power(gamma * *k + coef0, degree));
             }
             Kernel::Sigmoid { gamma, coef0 } => {
-                similarities.iter_mut().for_each(|k| *k = libm::tanhf(gamma * *k + coef0));
+                similarities
+                    .iter_mut()
+                    .for_each(|k| *k = libm::tanhf(gamma * *k + coef0));
             }
         }
     }
@@ -157,13 +187,27 @@ impl SvmRegressor {
     ///
     /// # Errors
     /// When there is another number of coefficients, or a number is not finite.
-    pub fn new(vectors: SupportVectors, coefficients: Vec<f32>, rho: f32, one_class: bool) -> Result<SvmRegressor, String> {
+    pub fn new(
+        vectors: SupportVectors,
+        coefficients: Vec<f32>,
+        rho: f32,
+        one_class: bool,
+    ) -> Result<SvmRegressor, String> {
         if coefficients.len() != vectors.count() {
-            return Err(format!("{} coefficients for {} support vectors", coefficients.len(), vectors.count()));
+            return Err(format!(
+                "{} coefficients for {} support vectors",
+                coefficients.len(),
+                vectors.count()
+            ));
         }
         all_finite("coefficients", &coefficients)?;
         all_finite("rho", &[rho])?;
-        Ok(SvmRegressor { vectors, coefficients, rho, one_class })
+        Ok(SvmRegressor {
+            vectors,
+            coefficients,
+            rho,
+            one_class,
+        })
     }
 }
 
@@ -186,7 +230,11 @@ impl Operator for SvmRegressor {
             .chunks_exact(self.vectors.columns())
             .map(|row| {
                 self.vectors.similarities(row, &mut similarities);
-                let terms = self.coefficients.iter().zip(&similarities).map(|(c, k)| f64::from(*c) * f64::from(*k));
+                let terms = self
+                    .coefficients
+                    .iter()
+                    .zip(&similarities)
+                    .map(|(c, k)| f64::from(*c) * f64::from(*k));
                 let value = (f64::from(self.rho) + terms.sum::<f64>()) as f32;
                 match self.one_class {
                     true if value > 0.0 => 1.0,

@@ -6,7 +6,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::post_transform::logistic;
 use super::{ClassScores, Labels, SupportVectors, all_finite, number, read_checked};
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, as_f32, element_count, matrix_rows, operand, operand_type, tensor,
+    Arity, Flow, Operands, Operator, as_f32, element_count, matrix_rows, operand, operand_type,
+    tensor,
 };
 use crate::{Data, ElementType, Tensor};
 
@@ -18,16 +19,28 @@ pub struct SvmClassifierParts {
     /// How many vectors each class has.
     pub vectors_per_class: Vec<u32>,
     /// `[k − 1, vectors]`: in row `r`, what a vector of class `c` weighs against class `r` (or `r + 1` if `r ≥ c`).
-    #[borsh(serialize_with = "crate::floats::write", deserialize_with = "crate::floats::read")]
+    #[borsh(
+        serialize_with = "crate::floats::write",
+        deserialize_with = "crate::floats::read"
+    )]
     pub coefficients: Vec<f32>,
     /// Constant term of each pair.
-    #[borsh(serialize_with = "crate::floats::write", deserialize_with = "crate::floats::read")]
+    #[borsh(
+        serialize_with = "crate::floats::write",
+        deserialize_with = "crate::floats::read"
+    )]
     pub rho: Vec<f32>,
     /// Slope of each pair's logistic calibration; empty when there are no probabilities.
-    #[borsh(serialize_with = "crate::floats::write", deserialize_with = "crate::floats::read")]
+    #[borsh(
+        serialize_with = "crate::floats::write",
+        deserialize_with = "crate::floats::read"
+    )]
     pub prob_a: Vec<f32>,
     /// Offset of each pair's logistic calibration.
-    #[borsh(serialize_with = "crate::floats::write", deserialize_with = "crate::floats::read")]
+    #[borsh(
+        serialize_with = "crate::floats::write",
+        deserialize_with = "crate::floats::read"
+    )]
     pub prob_b: Vec<f32>,
     /// The classes.
     pub labels: Labels,
@@ -55,20 +68,42 @@ impl SvmClassifier {
                 parts.vectors_per_class.len()
             ));
         }
-        let vectors: u64 = parts.vectors_per_class.iter().map(|&count| u64::from(count)).sum();
+        let vectors: u64 = parts
+            .vectors_per_class
+            .iter()
+            .map(|&count| u64::from(count))
+            .sum();
         if vectors != parts.vectors.count() as u64 {
-            return Err(format!("vectors_per_class adds up to {vectors}, there are {} support vectors", parts.vectors.count()));
+            return Err(format!(
+                "vectors_per_class adds up to {vectors}, there are {} support vectors",
+                parts.vectors.count()
+            ));
         }
         let pairs = classes * (classes - 1) / 2;
         let lengths = [
-            ("coefficients", &parts.coefficients, (classes - 1) * parts.vectors.count()),
+            (
+                "coefficients",
+                &parts.coefficients,
+                (classes - 1) * parts.vectors.count(),
+            ),
             ("rho", &parts.rho, pairs),
-            ("prob_a", &parts.prob_a, if parts.prob_a.is_empty() { 0 } else { pairs }),
-            ("prob_b", &parts.prob_b, if parts.prob_a.is_empty() { 0 } else { pairs }),
+            (
+                "prob_a",
+                &parts.prob_a,
+                if parts.prob_a.is_empty() { 0 } else { pairs },
+            ),
+            (
+                "prob_b",
+                &parts.prob_b,
+                if parts.prob_a.is_empty() { 0 } else { pairs },
+            ),
         ];
         for (name, numbers, expected) in lengths {
             if numbers.len() != expected {
-                return Err(format!("{} {name} for {classes} classes, expected {expected}", numbers.len()));
+                return Err(format!(
+                    "{} {name} for {classes} classes, expected {expected}",
+                    numbers.len()
+                ));
             }
             all_finite(name, numbers)?;
         }
@@ -95,7 +130,10 @@ impl SvmClassifier {
         let ranges: Vec<_> = ends.collect();
         let weighed = |row: usize, range: &std::ops::Range<usize>| {
             let coefficients = &self.parts.coefficients[row * count..][range.clone()];
-            coefficients.iter().zip(&similarities[range.clone()]).map(|(c, k)| f64::from(c * k))
+            coefficients
+                .iter()
+                .zip(&similarities[range.clone()])
+                .map(|(c, k)| f64::from(c * k))
         };
         for (first, of_first) in ranges.iter().enumerate() {
             for (second, of_second) in ranges.iter().enumerate().skip(first + 1) {
@@ -115,14 +153,22 @@ impl SvmClassifier {
                 votes[if *decision > 0.0 { first } else { second }] += 1;
             }
         }
-        (1..votes.len()).fold(0, |best, class| if votes[class] > votes[best] { class } else { best })
+        (1..votes.len()).fold(0, |best, class| {
+            if votes[class] > votes[best] {
+                class
+            } else {
+                best
+            }
+        })
     }
 
     fn probabilities(&self, decisions: &[f32]) -> Vec<f32> {
         const MARGIN: f32 = 1e-7;
         let classes = self.classes();
         let mut pairwise = vec![0.0; classes * classes];
-        let mut pairs = decisions.iter().zip(self.parts.prob_a.iter().zip(&self.parts.prob_b));
+        let mut pairs = decisions
+            .iter()
+            .zip(self.parts.prob_a.iter().zip(&self.parts.prob_b));
         for first in 0..classes {
             for (second, (decision, (a, b))) in (first + 1..classes).zip(&mut pairs) {
                 let probability = (1.0 - logistic(decision * a + b)).clamp(MARGIN, 1.0 - MARGIN);
@@ -144,7 +190,11 @@ fn couple(r: &[f32], classes: usize) -> Vec<f32> {
             if j != i {
                 let against = r[j * classes + i];
                 q[i * classes + i] += against * against;
-                q[i * classes + j] = if j < i { q[j * classes + i] } else { -against * r[i * classes + j] };
+                q[i * classes + j] = if j < i {
+                    q[j * classes + i]
+                } else {
+                    -against * r[i * classes + j]
+                };
             }
         }
     }
@@ -177,7 +227,10 @@ impl Operator for SvmClassifier {
     }
 
     fn arity(&self) -> Arity {
-        Arity { operands: 1..=1, outputs: 2..=2 }
+        Arity {
+            operands: 1..=1,
+            outputs: 2..=2,
+        }
     }
 
     fn element_types(&self, operands: &[Option<ElementType>]) -> Result<Vec<ElementType>, String> {
@@ -189,7 +242,11 @@ impl Operator for SvmClassifier {
         let x = operand(operands, 0)?;
         let rows = matrix_rows(x, self.parts.vectors.columns())?;
         let pairs = self.parts.rho.len();
-        let columns = if self.parts.prob_a.is_empty() { pairs } else { self.classes() };
+        let columns = if self.parts.prob_a.is_empty() {
+            pairs
+        } else {
+            self.classes()
+        };
         let mut scores = Vec::with_capacity(element_count(&[rows, columns])?);
         let mut classes = Vec::with_capacity(rows);
         let (mut similarities, mut decisions) = (Vec::new(), Vec::with_capacity(pairs));
@@ -204,7 +261,13 @@ impl Operator for SvmClassifier {
         }
         let scores = self.parts.scores.scores(&scores, columns);
         let labels = tensor(vec![rows], self.parts.labels.at(&classes))?;
-        Ok(vec![labels, tensor(vec![rows, self.parts.scores.outputs(columns)], Data::F32(scores))?])
+        Ok(vec![
+            labels,
+            tensor(
+                vec![rows, self.parts.scores.outputs(columns)],
+                Data::F32(scores),
+            )?,
+        ])
     }
 
     fn flow(&self) -> Flow {
