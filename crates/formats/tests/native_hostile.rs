@@ -145,8 +145,8 @@ fn names_what_is_wrong_in_a_lightgbm_file() {
             "LightGBM model, header: objective=multiclass: at least two scores per row",
         ),
         (
-            plain("num_leaves=8", "num_leaves=99999999999"),
-            "LightGBM model, tree 0: split_feature holds 7 numbers, expected 99999999998",
+            plain("num_leaves=8", "num_leaves=999999999"),
+            "LightGBM model, tree 0: split_feature holds 7 numbers, expected 999999998",
         ),
         (
             plain("num_leaves=8", "num_leaves=0"),

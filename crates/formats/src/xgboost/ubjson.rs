@@ -327,8 +327,8 @@ mod tests {
     fn refuses_what_is_not_there() {
         let refused = |bytes: &[u8]| value(bytes).expect_err("refused");
         assert_eq!(
-            refused(b"[$L#L\x7f\xff\xff\xff\xff\xff\xff\xff\x00"),
-            "byte 13: 8 bytes expected, 1 left"
+            refused(b"[$L#l\x7f\xff\xff\xff\x00"),
+            "byte 9: 8 bytes expected, 1 left"
         );
         assert_eq!(
             refused(b"[$Z#L\x7f\xff\xff\xff\xff\xff\xff\xff"),
