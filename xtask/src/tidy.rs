@@ -29,17 +29,11 @@ const ARROWS: [(&str, &[&str]); 10] = [
         &["hyaline-model", "hyaline-explain", "hyaline-protocol"],
     ),
     ("hyaline-tabular", &["hyaline-guest"]),
-    ("hyaline-runtime", &["hyaline-model"]),
-    ("hyaline-server", &["hyaline-runtime", "hyaline-protocol"]),
+    ("hyaline-runtime", &[]),
+    ("hyaline-server", &["hyaline-runtime"]),
     (
         "hyaline-pack",
-        &[
-            "hyaline-model",
-            "hyaline-explain",
-            "hyaline-formats",
-            "hyaline-protocol",
-            "hyaline-runtime",
-        ],
+        &["hyaline-model", "hyaline-explain", "hyaline-formats"],
     ),
 ];
 
