@@ -9,8 +9,10 @@ mod enumeration;
 mod explained;
 mod explainer;
 mod explanation;
+pub mod game;
 mod interactions;
 mod linear;
+mod predict;
 pub mod trees;
 
 pub use enumeration::shapley_values;
@@ -18,3 +20,4 @@ pub use explainer::{ExplainError, Explainer, Request};
 pub use explanation::{Explanations, OutputSpace};
 pub use hyaline_model::Method;
 pub use interactions::Interactions;
+pub use predict::{Answers, Predict};
