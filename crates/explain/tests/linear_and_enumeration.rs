@@ -32,6 +32,7 @@ fn linear_model(background: Option<Vec<Vec<f64>>>) -> Model {
                 first_feature: 0,
                 features: 3,
                 flat: false,
+                extents: None,
             }],
             constants: Vec::new(),
             nodes: vec![GraphNode {
@@ -53,6 +54,9 @@ fn linear_model(background: Option<Vec<Vec<f64>>>) -> Model {
         positive: 0,
         explainer: hyaline_model::ExplainerSettings::default(),
         background,
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
         schema,
     })

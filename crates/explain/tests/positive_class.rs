@@ -116,6 +116,7 @@ fn model(case: &Case, positive: u32) -> Model {
                 first_feature: 0,
                 features: 2,
                 flat: false,
+                extents: None,
             }],
             constants: Vec::new(),
             nodes: vec![
@@ -144,6 +145,9 @@ fn model(case: &Case, positive: u32) -> Model {
         positive,
         explainer: hyaline_model::ExplainerSettings::default(),
         background: Some(background),
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
         schema,
     })

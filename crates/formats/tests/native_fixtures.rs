@@ -124,6 +124,9 @@ fn model(imported: Imported) -> Model {
         positive: 1,
         explainer: hyaline_model::ExplainerSettings::default(),
         background: None,
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
     })
     .expect("a consistent model")

@@ -37,6 +37,9 @@ fn run(bytes: &[u8]) -> Result<(), String> {
         positive: 0,
         explainer: hyaline_model::ExplainerSettings::default(),
         background: None,
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
     };
     let model = Model::new(parts).map_err(|error| error.to_string())?;

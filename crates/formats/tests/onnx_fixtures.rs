@@ -177,6 +177,9 @@ fn model(imported: Imported) -> Result<Model, String> {
         positive: 0,
         explainer: hyaline_model::ExplainerSettings::default(),
         background: None,
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
     };
     let model = Model::new(parts).map_err(|error| error.to_string())?;

@@ -350,6 +350,9 @@ fn model_of(bytes: &[u8]) -> Option<Model> {
         positive: 0,
         explainer: ExplainerSettings::default(),
         background: None,
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
     };
     Model::new(parts).ok()

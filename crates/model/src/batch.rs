@@ -17,6 +17,81 @@ pub enum Column {
     ),
     /// Category features.
     Symbols(Vec<Symbol>),
+    /// Free text; a missing one is empty.
+    Texts(Vec<String>),
+    /// Tensor features.
+    Tensors(Tensors),
+}
+
+/// One tensor of the same extents per row.
+#[derive(Clone, Debug, PartialEq, BorshSerialize)]
+pub struct Tensors {
+    width: u32,
+    #[borsh(serialize_with = "crate::floats::write")]
+    values: Vec<f32>,
+}
+
+impl Tensors {
+    /// `width` numbers for each row, row-major within the row. `None` when the width is 0 or does not divide the values.
+    pub fn new(width: usize, values: Vec<f32>) -> Option<Tensors> {
+        let whole = width > 0 && values.len().is_multiple_of(width);
+        Some(Tensors {
+            width: u32::try_from(width).ok().filter(|_| whole)?,
+            values,
+        })
+    }
+
+    /// Numbers per row.
+    pub fn width(&self) -> usize {
+        self.width as usize
+    }
+
+    /// All rows, one after the other.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.width()
+    }
+
+    /// The numbers of row `row`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.width()..][..self.width()]
+    }
+
+    /// The numbers of row `row`, to be changed.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        let width = self.width();
+        &mut self.values[row * width..][..width]
+    }
+
+    /// Adds a row that holds `value` everywhere.
+    pub fn push(&mut self, value: f32) {
+        let length = self.values.len() + self.width();
+        self.values.resize(length, value);
+    }
+}
+
+// The derive would allow a width that does not divide the values.
+impl BorshDeserialize for Tensors {
+    fn deserialize_reader<R: borsh::io::Read>(reader: &mut R) -> borsh::io::Result<Self> {
+        let width = u32::deserialize_reader(reader)? as usize;
+        let values = crate::floats::read(reader)?;
+        Tensors::new(width, values).ok_or_else(|| {
+            borsh::io::Error::new(
+                borsh::io::ErrorKind::InvalidData,
+                format!("tensors of {width} numbers do not fill a column"),
+            )
+        })
+    }
 }
 
 impl Column {
@@ -25,6 +100,8 @@ impl Column {
         match self {
             Column::Numbers(values) => values.len(),
             Column::Symbols(values) => values.len(),
+            Column::Texts(values) => values.len(),
+            Column::Tensors(values) => values.rows(),
         }
     }
 
@@ -41,6 +118,29 @@ impl Column {
         match self {
             Column::Numbers(values) => Column::Numbers(rows.iter().map(|&r| values[r]).collect()),
             Column::Symbols(values) => Column::Symbols(rows.iter().map(|&r| values[r]).collect()),
+            Column::Texts(values) => {
+                Column::Texts(rows.iter().map(|&r| values[r].clone()).collect())
+            }
+            Column::Tensors(values) => {
+                let mut selected = Vec::with_capacity(rows.len() * values.width());
+                for &row in rows {
+                    selected.extend_from_slice(values.row(row));
+                }
+                Column::Tensors(Tensors {
+                    width: values.width,
+                    values: selected,
+                })
+            }
+        }
+    }
+
+    /// What it holds, for error texts.
+    fn describe(&self) -> &'static str {
+        match self {
+            Column::Numbers(_) => "numbers",
+            Column::Symbols(_) => "categories",
+            Column::Texts(_) => "texts",
+            Column::Tensors(_) => "tensors",
         }
     }
 }
@@ -108,23 +208,29 @@ impl Batch {
                     expected: rows,
                 });
             }
-            match (&feature.kind, column) {
-                (FeatureKind::Category(_), Column::Numbers(_)) => {
-                    return Err(BatchError::Kind {
-                        feature: feature.name.clone(),
-                        found: "numbers",
-                        expected: "categories",
-                    });
+            let expected = match (&feature.kind, column) {
+                (FeatureKind::Category(_), Column::Symbols(_))
+                | (FeatureKind::Text, Column::Texts(_))
+                | (
+                    FeatureKind::Number | FeatureKind::Integer | FeatureKind::Boolean,
+                    Column::Numbers(_),
+                ) => continue,
+                (FeatureKind::Tensor(kind), Column::Tensors(values))
+                    if kind.elements() == values.width() =>
+                {
+                    continue;
                 }
-                (FeatureKind::Category(_), Column::Symbols(_)) | (_, Column::Numbers(_)) => {}
-                (_, Column::Symbols(_)) => {
-                    return Err(BatchError::Kind {
-                        feature: feature.name.clone(),
-                        found: "categories",
-                        expected: "numbers",
-                    });
-                }
-            }
+                (FeatureKind::Category(_), _) => "categories",
+                (FeatureKind::Text, _) => "texts",
+                (FeatureKind::Tensor(_), Column::Tensors(_)) => "tensors of its own extents",
+                (FeatureKind::Tensor(_), _) => "tensors",
+                (FeatureKind::Number | FeatureKind::Integer | FeatureKind::Boolean, _) => "numbers",
+            };
+            return Err(BatchError::Kind {
+                feature: feature.name.clone(),
+                found: column.describe(),
+                expected,
+            });
         }
         Ok(Batch { rows, columns })
     }
@@ -180,6 +286,9 @@ impl Batch {
                 (Column::Symbols(own), Column::Symbols(other)) => {
                     Column::Symbols(mix_column(own[row], other, feature, coalitions))
                 }
+                (Column::Texts(_) | Column::Tensors(_), _) => {
+                    mix_rows(&columns.0.select(&[row]), columns.1, feature, coalitions)
+                }
                 _ => unreachable!("both batches are of one schema"),
             })
             .collect();
@@ -197,4 +306,25 @@ fn mix_column<T: Copy>(own: T, other: &[T], feature: usize, coalitions: &[u64]) 
         }
     }
     mixed
+}
+
+/// [`mix_column`] for values that are not copied one by one.
+fn mix_rows(own: &Column, other: &Column, feature: usize, coalitions: &[u64]) -> Column {
+    let rows = other.len();
+    let both = match (own, other) {
+        (Column::Texts(own), Column::Texts(other)) => {
+            Column::Texts(own.iter().chain(other).cloned().collect())
+        }
+        (Column::Tensors(own), Column::Tensors(other)) => Column::Tensors(Tensors {
+            width: own.width,
+            values: own.values.iter().chain(&other.values).copied().collect(),
+        }),
+        _ => unreachable!("both batches are of one schema"),
+    };
+    let mut picked = Vec::with_capacity(coalitions.len() * rows);
+    for coalition in coalitions {
+        let present = coalition >> feature & 1 == 1;
+        picked.extend((0..rows).map(|row| if present { 0 } else { row + 1 }));
+    }
+    both.select(&picked)
 }

@@ -15,15 +15,20 @@ mod floats;
 pub mod graph;
 mod model;
 mod order;
+mod reference;
 mod schema;
 mod symbols;
 mod tensor;
 
-pub use batch::{Batch, BatchError, Column};
+pub use batch::{Batch, BatchError, Column, Tensors};
 pub use explainer_settings::{ExplainerSettings, Method};
 pub use hyaline_trees as trees;
 pub use model::{Background, Core, Head, ImageError, Label, Link, Model, ModelParts, Predictions};
 pub use order::sorted_positions;
-pub use schema::{Categories, Feature, FeatureKind, Missing, Schema, SchemaError, Unseen};
+pub use reference::{Conformity, ConformityScore, FeatureGroup, Reference};
+pub use schema::{
+    Categories, Direction, Feature, FeatureKind, ImageKind, Missing, Recourse, Schema, SchemaError,
+    TensorKind, Unseen,
+};
 pub use symbols::{Symbol, Symbols};
 pub use tensor::{Data, ElementType, Tensor};

@@ -6,7 +6,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::graph::{EvalError, Graph, GraphParts, Op, ValueId};
 use crate::trees::TreeEnsemble;
 use crate::{
-    Batch, Column, Data, ElementType, ExplainerSettings, FeatureKind, Schema, Symbols, Tensor,
+    Batch, Column, Conformity, Data, ElementType, ExplainerSettings, FeatureGroup, FeatureKind,
+    Reference, Schema, Symbols, Tensor, Tensors,
 };
 
 /// Rows that stand for "the feature is absent" in interventional explanations. At least one row, of the model's schema.
@@ -96,10 +97,45 @@ pub struct ModelParts {
     pub positive: u32,
     /// How explanations are prepared.
     pub explainer: ExplainerSettings,
-    /// Reference rows.
+    /// Rows that stand for absence.
     pub background: Option<Background>,
+    /// Rows that stand for the data.
+    pub reference: Option<Reference>,
+    /// Groups of features; features in none are alone.
+    pub groups: Vec<FeatureGroup>,
+    /// What prediction intervals and sets follow from.
+    pub conformity: Option<Conformity>,
     /// The card, canonical JSON, as the function shows it.
     pub card: String,
+}
+
+impl ModelParts {
+    /// Parts with what every model has: version `1`, class 1 positive, no rows kept, explained as its kind suggests.
+    pub fn new(
+        name: impl Into<String>,
+        schema: Schema,
+        symbols: Symbols,
+        graph: GraphParts,
+        head: Head,
+        core: Core,
+    ) -> ModelParts {
+        ModelParts {
+            name: name.into(),
+            version: "1".to_owned(),
+            schema,
+            symbols,
+            graph,
+            head,
+            core,
+            positive: 1,
+            explainer: ExplainerSettings::default(),
+            background: None,
+            reference: None,
+            groups: Vec::new(),
+            conformity: None,
+            card: "{}".to_owned(),
+        }
+    }
 }
 
 /// Answers for a batch.
@@ -213,11 +249,19 @@ impl Model {
             ));
         }
         for input in &graph.parts().inputs {
-            let text = input.element_type == ElementType::Symbol;
             for feature in
                 &parts.schema.features()[input.first_feature as usize..][..input.features as usize]
             {
-                if matches!(feature.kind, FeatureKind::Category(_)) != text {
+                let fits = match (&feature.kind, input.element_type) {
+                    (FeatureKind::Category(_), found) => found == ElementType::Symbol,
+                    (FeatureKind::Text, found) => found == ElementType::Text,
+                    (_, ElementType::Symbol | ElementType::Text) => false,
+                    (FeatureKind::Tensor(kind), _) => input.extents.as_ref() == Some(&kind.extents),
+                    (FeatureKind::Number | FeatureKind::Integer | FeatureKind::Boolean, _) => {
+                        input.extents.is_none()
+                    }
+                };
+                if !fits {
                     return fail(format!(
                         "the input `{}` does not take the feature `{}`",
                         input.name, feature.name
@@ -285,10 +329,28 @@ impl Model {
             }
         }
         if let Some(background) = &parts.background {
-            let checked = Batch::new(&parts.schema, background.columns().to_vec())
-                .map_err(|error| ImageError::Inconsistent(format!("background: {error}")))?;
-            if checked.rows() == 0 || checked.rows() != background.rows() {
-                return fail("the background has no rows".to_owned());
+            check_rows(&parts.schema, "background", background)?;
+        }
+        if let Some(reference) = &parts.reference {
+            check_rows(&parts.schema, "reference", &reference.rows)?;
+            let known = reference.answers.len();
+            if known != 0 && known != reference.rows.rows() {
+                return fail(format!(
+                    "{known} answers for {} reference rows",
+                    reference.rows.rows()
+                ));
+            }
+        }
+        if let Some(reason) = wrong_groups(&parts.groups, parts.schema.len()) {
+            return fail(reason);
+        }
+        if let Some(conformity) = &parts.conformity {
+            let scores = &conformity.scores;
+            if scores.is_empty()
+                || scores.iter().any(|score| !score.is_finite())
+                || scores.windows(2).any(|pair| pair[0] > pair[1])
+            {
+                return fail("the conformity scores are not ascending finite numbers".to_owned());
             }
         }
         Ok(Model { parts, graph })
@@ -526,11 +588,57 @@ impl Model {
                         .or(categories.values.first());
                     Column::Symbols(vec![self.symbols().symbol(text.map_or("", String::as_str))])
                 }
-                _ => Column::Numbers(vec![feature.typical.unwrap_or(0.0)]),
+                FeatureKind::Text => {
+                    Column::Texts(vec![feature.typical_category.clone().unwrap_or_default()])
+                }
+                FeatureKind::Tensor(kind) => {
+                    let zeros = vec![0.0; kind.elements()];
+                    Column::Tensors(
+                        Tensors::new(kind.elements(), zeros).expect("extents are at least 1"),
+                    )
+                }
+                FeatureKind::Number | FeatureKind::Integer | FeatureKind::Boolean => {
+                    Column::Numbers(vec![feature.typical.unwrap_or(0.0)])
+                }
             })
             .collect();
         Batch::new(self.schema(), columns).expect("one value of the right kind per feature")
     }
+}
+
+/// Refuses rows of another schema, or none.
+fn check_rows(schema: &Schema, what: &str, rows: &Batch) -> Result<(), ImageError> {
+    let checked = Batch::new(schema, rows.columns().to_vec())
+        .map_err(|error| ImageError::Inconsistent(format!("{what}: {error}")))?;
+    if checked.rows() == 0 || checked.rows() != rows.rows() {
+        return Err(ImageError::Inconsistent(format!("the {what} has no rows")));
+    }
+    Ok(())
+}
+
+/// What is wrong with the groups, if anything is.
+fn wrong_groups(groups: &[FeatureGroup], features: usize) -> Option<String> {
+    let mut taken = vec![false; features];
+    for (index, group) in groups.iter().enumerate() {
+        if group.name.is_empty() || group.features.is_empty() {
+            return Some(format!("group {index} has no name or no features"));
+        }
+        if groups[..index].iter().any(|other| other.name == group.name) {
+            return Some(format!("two groups are named `{}`", group.name));
+        }
+        for &feature in &group.features {
+            match taken.get_mut(feature as usize) {
+                Some(taken) if !*taken => *taken = true,
+                _ => {
+                    return Some(format!(
+                        "feature {feature} of group `{}` is in another group, or does not exist",
+                        group.name
+                    ));
+                }
+            }
+        }
+    }
+    None
 }
 
 /// The elements of a tensor as f64; the model's heads and cores are numeric by construction.
@@ -545,5 +653,6 @@ fn numbers_of(data: Data) -> Vec<f64> {
         Data::I64(values) => values.into_iter().map(|x| x as f64).collect(),
         Data::Bool(values) => values.into_iter().map(|x| f64::from(u8::from(x))).collect(),
         Data::Symbol(values) => vec![f64::NAN; values.len()],
+        Data::Text(values) => vec![f64::NAN; values.len()],
     }
 }

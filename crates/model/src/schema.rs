@@ -42,6 +42,77 @@ pub enum FeatureKind {
     Boolean,
     /// A text out of a set.
     Category(Categories),
+    /// Free text.
+    Text,
+    /// Numbers in a fixed shape: an image, a series, a list of token ids.
+    Tensor(TensorKind),
+}
+
+/// The shape of a tensor feature, and what it shows.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct TensorKind {
+    /// Extents of one row, outermost first; each at least 1.
+    pub extents: Vec<u32>,
+    /// How its numbers are an image, where they are one.
+    pub image: Option<ImageKind>,
+}
+
+impl TensorKind {
+    /// Numbers per row; 0 when the extents are absurd.
+    pub fn elements(&self) -> usize {
+        let product = |product: u32, &extent: &u32| product.checked_mul(extent);
+        self.extents.iter().try_fold(1u32, product).unwrap_or(0) as usize
+    }
+}
+
+/// How the numbers of a tensor are an image.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct ImageKind {
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Numbers per pixel: 1 grey, 3 red, green and blue, 4 with opacity.
+    pub channels: u32,
+    /// Whether all pixels of a channel stand together (`[channels, height, width]`), or all channels of a pixel.
+    pub channels_first: bool,
+    /// The model's number for byte 0, per channel.
+    #[borsh(
+        serialize_with = "crate::floats::write",
+        deserialize_with = "crate::floats::read"
+    )]
+    pub black: Vec<f32>,
+    /// The model's number for byte 255, per channel; bytes between are mapped linearly.
+    #[borsh(
+        serialize_with = "crate::floats::write",
+        deserialize_with = "crate::floats::read"
+    )]
+    pub white: Vec<f32>,
+}
+
+/// How a person can change a feature; what counterfactuals keep to.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Recourse {
+    /// It cannot be changed at all: age, place of birth.
+    pub immutable: bool,
+    /// Smallest and largest number it may become.
+    pub range: Option<(f64, f64)>,
+    /// The categories it may become; empty: any that is known.
+    pub categories: Vec<String>,
+    /// The way it can go.
+    pub direction: Direction,
+}
+
+/// The way a number can go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Any,
+    /// Up only: years of experience.
+    Increase,
+    /// Down only.
+    Decrease,
 }
 
 /// One raw input feature: one player of every explanation.
@@ -59,8 +130,11 @@ pub struct Feature {
     pub range: Option<(f64, f64)>,
     /// A typical value (reference median), for forms and example requests; numbers only.
     pub typical: Option<f64>,
-    /// The most frequent category in the reference data, for forms and example requests; categories only.
+    /// The most frequent category in the reference data, for forms and example requests; categories only. A short text
+    /// of the reference data for text features.
     pub typical_category: Option<String>,
+    /// How the value may be changed to reach another answer.
+    pub recourse: Recourse,
 }
 
 impl Feature {
@@ -74,6 +148,7 @@ impl Feature {
             range: None,
             typical: None,
             typical_category: None,
+            recourse: Recourse::default(),
         }
     }
 }
@@ -95,6 +170,16 @@ pub enum SchemaError {
     Repeated {
         /// The name.
         name: String,
+    },
+    /// A tensor feature without numbers, or an image that is not of its tensor's size.
+    #[error("feature `{feature}` is a tensor of {extents:?}: {reason}")]
+    Shape {
+        /// The feature.
+        feature: String,
+        /// Extents given.
+        extents: Vec<u32>,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// Two equal categories.
     #[error("feature `{feature}` lists the category `{category}` twice")]
@@ -142,6 +227,9 @@ impl Schema {
             }
         }
         for feature in &features {
+            if let FeatureKind::Tensor(kind) = &feature.kind {
+                check_tensor(feature, kind)?;
+            }
             if let FeatureKind::Category(categories) = &feature.kind {
                 let values = &categories.values;
                 let order = sorted_positions(values.len(), &|a, b| values[a].cmp(&values[b]));
@@ -177,6 +265,39 @@ impl Schema {
             .ok()
             .map(|at| self.by_name[at] as usize)
     }
+}
+
+/// Most numbers in one tensor of one row.
+const TENSOR_LIMIT: usize = 1 << 24;
+
+fn check_tensor(feature: &Feature, kind: &TensorKind) -> Result<(), SchemaError> {
+    let fail = |reason| {
+        Err(SchemaError::Shape {
+            feature: feature.name.clone(),
+            extents: kind.extents.clone(),
+            reason,
+        })
+    };
+    if !(1..=TENSOR_LIMIT).contains(&kind.elements()) {
+        return fail("it has no numbers, or more than 2^24");
+    }
+    if let Some(image) = &kind.image {
+        let pixels = u64::from(image.height) * u64::from(image.width);
+        if pixels.checked_mul(u64::from(image.channels)) != Some(kind.elements() as u64) {
+            return fail("the image has another number of values");
+        }
+        let channels = image.channels as usize;
+        if !matches!(channels, 1 | 3 | 4) {
+            return fail("an image has 1, 3 or 4 channels");
+        }
+        let finite = |values: &[f32]| {
+            values.len() == channels && values.iter().all(|value| value.is_finite())
+        };
+        if !finite(&image.black) || !finite(&image.white) {
+            return fail("black and white need one finite number per channel");
+        }
+    }
+    Ok(())
 }
 
 impl BorshDeserialize for Schema {

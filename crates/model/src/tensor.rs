@@ -15,8 +15,10 @@ pub enum ElementType {
     I64,
     /// Booleans.
     Bool,
-    /// Text, as symbols.
+    /// Text out of what the model knows, as symbols.
     Symbol,
+    /// Free text.
+    Text,
 }
 
 /// The elements of a [`Tensor`].
@@ -30,8 +32,10 @@ pub enum Data {
     I64(Vec<i64>),
     /// Booleans.
     Bool(Vec<bool>),
-    /// Texts.
+    /// Texts that the model knows.
     Symbol(Vec<Symbol>),
+    /// Free texts.
+    Text(Vec<String>),
 }
 
 impl Data {
@@ -43,6 +47,7 @@ impl Data {
             Data::I64(values) => values.len(),
             Data::Bool(values) => values.len(),
             Data::Symbol(values) => values.len(),
+            Data::Text(values) => values.len(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Data {
             Data::I64(_) => ElementType::I64,
             Data::Bool(_) => ElementType::Bool,
             Data::Symbol(_) => ElementType::Symbol,
+            Data::Text(_) => ElementType::Text,
         }
     }
 }
@@ -116,6 +122,7 @@ impl BorshDeserialize for Tensor {
             2 => Data::I64(BorshDeserialize::deserialize_reader(reader)?),
             3 => Data::Bool(BorshDeserialize::deserialize_reader(reader)?),
             4 => Data::Symbol(BorshDeserialize::deserialize_reader(reader)?),
+            5 => Data::Text(BorshDeserialize::deserialize_reader(reader)?),
             kind => return Err(invalid(format!("{kind} is no tensor element type"))),
         };
         let length = data.len();

@@ -100,6 +100,9 @@ pub(crate) fn describe(
         core: imported.core,
         explainer: recipe.explainer.settings(),
         background,
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: String::new(),
     })
 }

@@ -26,7 +26,7 @@ impl Booster {
             Estimator::Trees(parts) => parts.outputs as usize,
             Estimator::Linear(linear) => linear.outputs(),
         };
-        let labels = labels(self.task, outputs, options).map_err(invalid)?;
+        let labels = labels(self.labels, self.task, outputs, options).map_err(invalid)?;
         let symbols = Symbols::new(texts(&features, &labels));
         let mut graph = Builder::default();
         let mut matrix = graph
@@ -138,13 +138,21 @@ fn named(
     Ok(features)
 }
 
-/// One label per class: those of `options`, else 0, 1, …
-fn labels(task: Task, outputs: usize, options: &ImportOptions) -> Result<Vec<Label>, String> {
+/// One label per class: those of `options`, else the file's, else 0, 1, …
+fn labels(
+    file: Vec<Label>,
+    task: Task,
+    outputs: usize,
+    options: &ImportOptions,
+) -> Result<Vec<Label>, String> {
     let classes = match task {
         Task::Regression => return Ok(Vec::new()),
         Task::Binary => 2,
         Task::Classes => outputs,
     };
+    if options.labels.is_empty() && !file.is_empty() {
+        return Ok(file);
+    }
     if options.labels.is_empty() {
         return Ok((0..classes as i64).map(Label::Integer).collect());
     }
@@ -269,6 +277,7 @@ impl Builder {
             first_feature: feature as u32,
             features: 1,
             flat: false,
+            extents: None,
         });
         Value::Input(self.inputs.len() - 1)
     }

@@ -52,18 +52,20 @@ impl Builder {
     /// A further input.
     pub(crate) fn input(&mut self, input: GraphInput) -> Value {
         let width = input.features as usize;
-        let shape = if input.flat {
-            vec![SAMPLE_ROWS]
-        } else {
-            vec![SAMPLE_ROWS, width]
-        };
-        let elements = SAMPLE_ROWS * width;
+        let mut shape = vec![SAMPLE_ROWS];
+        match &input.extents {
+            Some(extents) => shape.extend(extents.iter().map(|&extent| extent as usize)),
+            None if input.flat => {}
+            None => shape.push(width),
+        }
+        let elements = shape.iter().product();
         let data = match input.element_type {
             ElementType::F32 => Data::F32(vec![1.0; elements]),
             ElementType::F64 => Data::F64(vec![1.0; elements]),
             ElementType::I64 => Data::I64(vec![1; elements]),
             ElementType::Bool => Data::Bool(vec![true; elements]),
             ElementType::Symbol => Data::Symbol(vec![Symbol::UNKNOWN; elements]),
+            ElementType::Text => Data::Text(vec!["text".to_owned(); elements]),
         };
         self.input_samples
             .push(Tensor::new(shape, data).expect("one element per row and feature"));

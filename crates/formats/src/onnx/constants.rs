@@ -67,7 +67,8 @@ pub(crate) fn tensor(proto: &TensorProto, symbols: &Symbols) -> Result<Tensor, S
         }),
         (ElementType::Bool, Some(raw)) => Data::Bool(raw.iter().map(|&x| x != 0).collect()),
         (ElementType::Bool, None) => Data::Bool(proto.int32_data.iter().map(|&x| x != 0).collect()),
-        (ElementType::Symbol, _) => Data::Symbol(
+        // A constant is text that the model knows.
+        (ElementType::Symbol | ElementType::Text, _) => Data::Symbol(
             proto
                 .string_data
                 .iter()

@@ -5,7 +5,7 @@ use hyaline_model::graph::{Dependence, Graph, Op, ValueId, dependences};
 use hyaline_model::trees::Aggregate;
 use hyaline_model::{
     Batch, Column, Core, Data, ElementType, Feature, FeatureKind, Head, Link, Missing, Schema,
-    Symbol, Symbols, Tensor, Unseen,
+    Symbol, Symbols, Tensor, Tensors, Unseen,
 };
 
 use super::builder::Builder;
@@ -208,6 +208,18 @@ fn examples(
                 FeatureKind::Boolean => {
                     Column::Numbers(steps.map(|step| (step % 2) as f64).collect())
                 }
+                FeatureKind::Text => {
+                    Column::Texts(steps.map(|step| format!("word {step}")).collect())
+                }
+                FeatureKind::Tensor(kind) => {
+                    let width = kind.elements();
+                    let numbers = steps
+                        .flat_map(|step| (0..width).map(move |at| ((step + at) % 7) as f32 / 7.0))
+                        .collect();
+                    Column::Tensors(
+                        Tensors::new(width, numbers).expect("a schema's extents are at least 1"),
+                    )
+                }
             }
         })
         .collect();
@@ -301,6 +313,7 @@ impl Probe<'_> {
                 .is_ok_and(|answers| answers.iter().all(finite))
         };
         match &examples.columns()[feature] {
+            Column::Texts(_) | Column::Tensors(_) => (Unseen::Accepted, Missing::Refused),
             Column::Symbols(_) => {
                 let accepts_unseen = with(Column::Symbols(vec![Symbol::UNKNOWN; EXAMPLES]));
                 let unseen = if accepts_unseen {
@@ -375,7 +388,7 @@ pub(super) fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
         Data::F64(values) => values.clone(),
         Data::I64(values) => values.iter().map(|&x| x as f64).collect(),
         Data::Bool(values) => values.iter().map(|&x| f64::from(u8::from(x))).collect(),
-        Data::Symbol(_) => return None,
+        Data::Symbol(_) | Data::Text(_) => return None,
     })
 }
 

@@ -319,7 +319,7 @@ fn labels_of(builder: &Builder, symbols: &Symbols, mut value: Value) -> Option<V
                 .map(|&value| Label::Integer(value as i64))
                 .collect(),
             Data::Symbol(values) => values.iter().map(text).collect::<Option<_>>()?,
-            Data::Bool(_) => return None,
+            Data::Bool(_) | Data::Text(_) => return None,
         };
         let mut unique = Vec::with_capacity(labels.len());
         labels.into_iter().for_each(|label| {

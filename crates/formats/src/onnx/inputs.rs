@@ -105,6 +105,7 @@ pub(super) fn read(
             first_feature: features.len() as u32,
             features: width as u32,
             flat: input.flat,
+            extents: None,
         });
         for column in 0..width as usize {
             let name = match &input.keys {
@@ -158,6 +159,7 @@ fn kind(element_type: ElementType) -> FeatureKind {
         ElementType::F32 | ElementType::F64 => FeatureKind::Number,
         ElementType::I64 => FeatureKind::Integer,
         ElementType::Bool => FeatureKind::Boolean,
+        ElementType::Text => FeatureKind::Text,
         ElementType::Symbol => FeatureKind::Category(Categories {
             values: Vec::new(),
             unseen: Unseen::Accepted,

@@ -7,6 +7,8 @@ pub mod dense;
 mod dependence;
 mod linear;
 pub mod ml;
+#[cfg(feature = "neural")]
+pub mod neural;
 mod op;
 pub(crate) mod operator;
 
@@ -16,7 +18,7 @@ pub use dependence::{Dependence, FeatureSet, dependences};
 pub use linear::Linear;
 pub use op::Op;
 
-use crate::{Batch, Column, Data, ElementType, Tensor};
+use crate::{Batch, Column, Data, ElementType, Tensor, Tensors};
 
 /// A value of a graph: inputs come first, then constants, then the nodes' outputs in node order.
 #[derive(
@@ -37,6 +39,9 @@ pub struct GraphInput {
     pub features: u32,
     /// Whether the tensor is `[rows]` instead of `[rows, 1]`; only with one feature.
     pub flat: bool,
+    /// Extents of one row of a tensor feature: the tensor is `[rows, extents…]`. Only with one feature; `None` for all
+    /// other features.
+    pub extents: Option<Vec<u32>>,
 }
 
 /// One operator and its place in the graph.
@@ -99,7 +104,7 @@ impl Graph {
         for input in &parts.inputs {
             if input.first_feature != feature
                 || input.features == 0
-                || (input.flat && input.features != 1)
+                || ((input.flat || input.extents.is_some()) && input.features != 1)
             {
                 return Err(GraphError(format!(
                     "input `{}` takes {} features from {}, expected to start at {feature}",
@@ -157,6 +162,14 @@ impl Graph {
     /// Gives the parts back.
     pub fn into_parts(self) -> GraphParts {
         self.parts
+    }
+
+    /// The name of the first operator that only the neural engine has; `None` when the tabular engine runs the graph.
+    pub fn neural_operator(&self) -> Option<&'static str> {
+        let mut nodes = self.parts.nodes.iter();
+        nodes
+            .find(|node| node.op.is_neural())
+            .map(|node| node.op.name())
     }
 
     /// How many values there are.
@@ -326,6 +339,9 @@ fn assemble(input: &GraphInput, batch: &Batch) -> Tensor {
     let width = input.features as usize;
     let first = input.first_feature as usize;
     let columns = &batch.columns()[first..first + width];
+    if let [Column::Tensors(tensors)] = columns {
+        return assemble_tensors(input, tensors);
+    }
     let shape = if input.flat {
         vec![batch.rows()]
     } else {
@@ -342,16 +358,49 @@ fn assemble(input: &GraphInput, batch: &Batch) -> Tensor {
                 for column in columns {
                     match column {
                         Column::Symbols(values) => symbols.push(values[row]),
-                        Column::Numbers(_) => {
-                            panic!("the batch is of another schema: text expected")
-                        }
+                        _ => panic!("the batch is of another schema: categories expected"),
                     }
                 }
             }
             Data::Symbol(symbols)
         }
+        ElementType::Text => {
+            let mut texts = Vec::with_capacity(width * batch.rows());
+            for row in 0..batch.rows() {
+                for column in columns {
+                    match column {
+                        Column::Texts(values) => texts.push(values[row].clone()),
+                        _ => panic!("the batch is of another schema: texts expected"),
+                    }
+                }
+            }
+            Data::Text(texts)
+        }
     };
     Tensor::new(shape, data).expect("the columns have the batch's rows")
+}
+
+/// A tensor feature as the graph takes it.
+fn assemble_tensors(input: &GraphInput, tensors: &Tensors) -> Tensor {
+    let mut shape = vec![tensors.rows()];
+    shape.extend(
+        input
+            .extents
+            .iter()
+            .flatten()
+            .map(|&extent| extent as usize),
+    );
+    let values = tensors.values();
+    let data = match input.element_type {
+        ElementType::F32 => Data::F32(values.to_vec()),
+        ElementType::F64 => Data::F64(values.iter().map(|&x| f64::from(x)).collect()),
+        ElementType::I64 => Data::I64(values.iter().map(|&x| x as i64).collect()),
+        ElementType::Bool => Data::Bool(values.iter().map(|&x| x != 0.0).collect()),
+        ElementType::Symbol | ElementType::Text => {
+            panic!("the batch is of another schema: text expected")
+        }
+    };
+    Tensor::new(shape, data).expect("the schema and the graph agree on the extents")
 }
 
 fn interleave<T>(columns: &[Column], rows: usize, convert: impl Fn(f64) -> T) -> Vec<T> {
@@ -360,7 +409,7 @@ fn interleave<T>(columns: &[Column], rows: usize, convert: impl Fn(f64) -> T) ->
         for column in columns {
             match column {
                 Column::Numbers(numbers) => values.push(convert(numbers[row])),
-                Column::Symbols(_) => panic!("the batch is of another schema: numbers expected"),
+                _ => panic!("the batch is of another schema: numbers expected"),
             }
         }
     }

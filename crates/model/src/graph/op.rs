@@ -5,27 +5,34 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::Linear;
 use super::dense::{
     ArgExtreme, Binary, Cast, Clip, Compare, Compress, Concat, ConstantOfShape, CumSum, Distance,
-    Expand, Flatten, Gather, GatherElements, GatherNd, Gemm, Identity, Logical, LpNormalize,
-    MatMul, NonZero, OneHot, Range, Reduce, Reshape, ScatterElements, ScatterNd, Select, Shape,
-    Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary, Unsqueeze,
+    Expand, Flatten, Gather, GatherElements, GatherNd, Gemm, Identity, Layers, Logical,
+    LpNormalize, MatMul, NonZero, OneHot, Range, Reduce, Reshape, ScatterElements, ScatterNd,
+    Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary, Unsqueeze,
 };
 use super::ml::{
     ArrayFeatureExtractor, Binarizer, ClassLabel, ClassScores, FeatureVectorizer, Imputer,
     LabelEncoder, Normalizer, OneHotEncoder, Scaler, SvmClassifier, SvmRegressor,
 };
+#[cfg(feature = "neural")]
+use super::neural::Conv;
 use super::operator::{
     Arity, Flow, Operands, Operator, as_f64, matrix_rows, numeric, operand, operand_type, tensor,
 };
 use crate::trees::TreeEnsemble;
 use crate::{Data, ElementType, Tensor};
 
-/// Declares [`Op`]: its variants, their conversions from the operators' own types, and the dispatch.
+/// Declares [`Op`]: its variants, their conversions from the operators' own types, and the dispatch. The second group is
+/// there with the feature `neural` only.
 macro_rules! operators {
-    ($($(#[$doc:meta])* $variant:ident($type:ty),)*) => {
+    (
+        both { $($(#[$doc:meta])* $variant:ident($type:ty),)* }
+        neural { $($(#[$neural_doc:meta])* $neural:ident($neural_type:ty),)* }
+    ) => {
         /// An operator with its checked attributes.
         #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
         pub enum Op {
             $($(#[$doc])* $variant($type),)*
+            $($(#[$neural_doc])* #[cfg(feature = "neural")] $neural($neural_type),)*
         }
 
         impl Op {
@@ -33,6 +40,15 @@ macro_rules! operators {
             pub(super) fn operator(&self) -> &dyn Operator {
                 match self {
                     $(Op::$variant(operator) => operator,)*
+                    $(#[cfg(feature = "neural")] Op::$neural(operator) => operator,)*
+                }
+            }
+
+            /// Whether only the neural engine has the operator.
+            pub fn is_neural(&self) -> bool {
+                match self {
+                    $(Op::$variant(_) => false,)*
+                    $(#[cfg(feature = "neural")] Op::$neural(_) => true,)*
                 }
             }
         }
@@ -42,116 +58,130 @@ macro_rules! operators {
                 Op::$variant(operator)
             }
         })*
+
+        $(#[cfg(feature = "neural")] impl From<$neural_type> for Op {
+            fn from(operator: $neural_type) -> Op {
+                Op::$neural(operator)
+            }
+        })*
     };
 }
 
 operators! {
-    /// Margins of a tree ensemble: `[rows, columns]` numbers → `[rows, outputs]` f64.
-    Trees(TreeEnsemble),
-    /// Margins of a linear model: `[rows, columns]` numbers → `[rows, outputs]` f64.
-    Linear(Linear),
-    /// A function of one number.
-    Unary(Unary),
-    /// Arithmetic of two numbers.
-    Binary(Binary),
-    /// Comparison of two values.
-    Compare(Compare),
-    /// A function of two booleans.
-    Logical(Logical),
-    /// Change of type.
-    Cast(Cast),
-    /// The operand itself.
-    Identity(Identity),
-    /// Choice by a condition.
-    Select(Select),
-    /// Limits.
-    Clip(Clip),
-    /// A shape as integers.
-    Shape(Shape),
-    /// A number of elements.
-    Size(Size),
-    /// A filled tensor.
-    ConstantOfShape(ConstantOfShape),
-    /// A sequence of numbers.
-    Range(Range),
-    /// Another shape.
-    Reshape(Reshape),
-    /// Another shape: a matrix.
-    Flatten(Flatten),
-    /// Axes of extent 1 removed.
-    Squeeze(Squeeze),
-    /// Axes of extent 1 added.
-    Unsqueeze(Unsqueeze),
-    /// Axes in another order.
-    Transpose(Transpose),
-    /// Operands joined along an axis.
-    Concat(Concat),
-    /// Parts along an axis.
-    Split(Split),
-    /// Ranges of axes.
-    Slice(Slice),
-    /// Broadcast to a shape.
-    Expand(Expand),
-    /// Repeated along axes.
-    Tile(Tile),
-    /// Entries of an axis.
-    Gather(Gather),
-    /// Entries of an axis, by a condition.
-    Compress(Compress),
-    /// Elements picked one by one.
-    GatherElements(GatherElements),
-    /// Slices picked one by one.
-    GatherNd(GatherNd),
-    /// Elements replaced one by one.
-    ScatterElements(ScatterElements),
-    /// Slices replaced one by one.
-    ScatterNd(ScatterNd),
-    /// Indicators of an index.
-    OneHot(OneHot),
-    /// A matrix product.
-    MatMul(MatMul),
-    /// A scaled matrix product and an addend.
-    Gemm(Gemm),
-    /// A summary over axes.
-    Reduce(Reduce),
-    /// Exponentials that add up to 1.
-    Softmax(Softmax),
-    /// Numbers divided by their norm.
-    LpNormalize(LpNormalize),
-    /// The index of an extreme.
-    ArgExtreme(ArgExtreme),
-    /// The best few.
-    TopK(TopK),
-    /// Running sums.
-    CumSum(CumSum),
-    /// Indices of what is not 0.
-    NonZero(NonZero),
-    /// Pairwise distances.
-    Distance(Distance),
-    /// Scores from margins.
-    ClassScores(ClassScores),
-    /// Labels from scores.
-    ClassLabel(ClassLabel),
-    /// A support vector regressor.
-    SvmRegressor(SvmRegressor),
-    /// A support vector classifier.
-    SvmClassifier(SvmClassifier),
-    /// Standardised columns.
-    Scaler(Scaler),
-    /// Constants for missing values.
-    Imputer(Imputer),
-    /// Rows of unit norm.
-    Normalizer(Normalizer),
-    /// 0 or 1 by a threshold.
-    Binarizer(Binarizer),
-    /// Indicators of categories.
-    OneHotEncoder(OneHotEncoder),
-    /// Values looked up by keys.
-    LabelEncoder(LabelEncoder),
-    /// Operands side by side.
-    FeatureVectorizer(FeatureVectorizer),
-    /// Columns by position.
-    ArrayFeatureExtractor(ArrayFeatureExtractor),
+    both {
+        /// Margins of a tree ensemble: `[rows, columns]` numbers → `[rows, outputs]` f64.
+        Trees(TreeEnsemble),
+        /// Margins of a linear model: `[rows, columns]` numbers → `[rows, outputs]` f64.
+        Linear(Linear),
+        /// A function of one number.
+        Unary(Unary),
+        /// Arithmetic of two numbers.
+        Binary(Binary),
+        /// Comparison of two values.
+        Compare(Compare),
+        /// A function of two booleans.
+        Logical(Logical),
+        /// Change of type.
+        Cast(Cast),
+        /// The operand itself.
+        Identity(Identity),
+        /// Choice by a condition.
+        Select(Select),
+        /// Limits.
+        Clip(Clip),
+        /// A shape as integers.
+        Shape(Shape),
+        /// A number of elements.
+        Size(Size),
+        /// A filled tensor.
+        ConstantOfShape(ConstantOfShape),
+        /// A sequence of numbers.
+        Range(Range),
+        /// Another shape.
+        Reshape(Reshape),
+        /// Another shape: a matrix.
+        Flatten(Flatten),
+        /// Axes of extent 1 removed.
+        Squeeze(Squeeze),
+        /// Axes of extent 1 added.
+        Unsqueeze(Unsqueeze),
+        /// Axes in another order.
+        Transpose(Transpose),
+        /// Operands joined along an axis.
+        Concat(Concat),
+        /// Parts along an axis.
+        Split(Split),
+        /// Ranges of axes.
+        Slice(Slice),
+        /// Broadcast to a shape.
+        Expand(Expand),
+        /// Repeated along axes.
+        Tile(Tile),
+        /// Entries of an axis.
+        Gather(Gather),
+        /// Entries of an axis, by a condition.
+        Compress(Compress),
+        /// Elements picked one by one.
+        GatherElements(GatherElements),
+        /// Slices picked one by one.
+        GatherNd(GatherNd),
+        /// Elements replaced one by one.
+        ScatterElements(ScatterElements),
+        /// Slices replaced one by one.
+        ScatterNd(ScatterNd),
+        /// Indicators of an index.
+        OneHot(OneHot),
+        /// A matrix product.
+        MatMul(MatMul),
+        /// A scaled matrix product and an addend.
+        Gemm(Gemm),
+        /// A summary over axes.
+        Reduce(Reduce),
+        /// Exponentials that add up to 1.
+        Softmax(Softmax),
+        /// Numbers divided by their norm.
+        LpNormalize(LpNormalize),
+        /// The index of an extreme.
+        ArgExtreme(ArgExtreme),
+        /// The best few.
+        TopK(TopK),
+        /// Running sums.
+        CumSum(CumSum),
+        /// Indices of what is not 0.
+        NonZero(NonZero),
+        /// Pairwise distances.
+        Distance(Distance),
+        /// Scores from margins.
+        ClassScores(ClassScores),
+        /// Labels from scores.
+        ClassLabel(ClassLabel),
+        /// A support vector regressor.
+        SvmRegressor(SvmRegressor),
+        /// A support vector classifier.
+        SvmClassifier(SvmClassifier),
+        /// Standardised columns.
+        Scaler(Scaler),
+        /// Constants for missing values.
+        Imputer(Imputer),
+        /// Rows of unit norm.
+        Normalizer(Normalizer),
+        /// 0 or 1 by a threshold.
+        Binarizer(Binarizer),
+        /// Indicators of categories.
+        OneHotEncoder(OneHotEncoder),
+        /// Values looked up by keys.
+        LabelEncoder(LabelEncoder),
+        /// Operands side by side.
+        FeatureVectorizer(FeatureVectorizer),
+        /// Columns by position.
+        ArrayFeatureExtractor(ArrayFeatureExtractor),
+        /// Dense layers, one after the other.
+        Layers(Layers),
+    }
+    neural {
+        /// A convolution.
+        Conv(Conv),
+    }
 }
 
 impl Op {

@@ -181,7 +181,7 @@ pub(crate) fn as_f64(tensor: &Tensor) -> Result<Cow<'_, [f64]>, String> {
         Data::F32(values) => values.iter().map(|&x| f64::from(x)).collect(),
         Data::I64(values) => values.iter().map(|&x| x as f64).collect(),
         Data::Bool(values) => values.iter().map(|&x| f64::from(u8::from(x))).collect(),
-        Data::Symbol(_) => return Err("text where numbers are expected".to_owned()),
+        Data::Symbol(_) | Data::Text(_) => return Err("text where numbers are expected".to_owned()),
     })
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn as_f32(tensor: &Tensor) -> Result<Cow<'_, [f32]>, String> {
         Data::F64(values) => values.iter().map(|&x| x as f32).collect(),
         Data::I64(values) => values.iter().map(|&x| x as f32).collect(),
         Data::Bool(values) => values.iter().map(|&x| f32::from(u8::from(x))).collect(),
-        Data::Symbol(_) => return Err("text where numbers are expected".to_owned()),
+        Data::Symbol(_) | Data::Text(_) => return Err("text where numbers are expected".to_owned()),
     })
 }
 
@@ -202,13 +202,19 @@ pub(crate) fn as_f32(tensor: &Tensor) -> Result<Cow<'_, [f32]>, String> {
 /// For text.
 pub(crate) fn numeric(element_type: ElementType) -> Result<ElementType, String> {
     match element_type {
-        ElementType::Symbol => Err("text where numbers are expected".to_owned()),
+        ElementType::Symbol | ElementType::Text => {
+            Err("text where numbers are expected".to_owned())
+        }
         other => Ok(other),
     }
 }
 
-/// Applies `$body` to the elements of `$data` whatever their type, with `$values` bound to the vector or slice, and
-/// wraps the result in the same [`Data`] variant.
+/// What operators that move elements say of free text, which goes from an input to its vectoriser and nowhere else.
+pub(crate) const FREE_TEXT: &str =
+    "free text, which only operators on text and changes of shape take";
+
+/// Applies `$body` to the elements of `$data` whatever their type except free text, with `$values` bound to the vector
+/// or slice, and wraps the result in the same [`Data`] variant. Returns the refusal of free text from the caller.
 macro_rules! map_data {
     ($data:expr, $values:ident => $body:expr) => {
         match $data {
@@ -217,6 +223,7 @@ macro_rules! map_data {
             $crate::Data::I64($values) => $crate::Data::I64($body),
             $crate::Data::Bool($values) => $crate::Data::Bool($body),
             $crate::Data::Symbol($values) => $crate::Data::Symbol($body),
+            $crate::Data::Text(_) => return Err($crate::graph::operator::FREE_TEXT.to_owned()),
         }
     };
 }

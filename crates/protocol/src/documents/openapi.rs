@@ -117,7 +117,8 @@ fn inference(json: &mut JsonWriter, model: &Model, example: &Rows) {
             FeatureKind::Number => "FP64",
             FeatureKind::Integer => "INT64",
             FeatureKind::Boolean => "BOOL",
-            FeatureKind::Category(_) => "BYTES",
+            FeatureKind::Category(_) | FeatureKind::Text => "BYTES",
+            FeatureKind::Tensor(_) => "FP32",
         };
         json.begin_object();
         json.key("name")

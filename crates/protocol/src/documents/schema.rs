@@ -60,7 +60,8 @@ fn write_feature(json: &mut JsonWriter, feature: &Feature, typical: Seen<'_>) {
         FeatureKind::Number => "number",
         FeatureKind::Integer => "integer",
         FeatureKind::Boolean => "boolean",
-        FeatureKind::Category(_) => "string",
+        FeatureKind::Category(_) | FeatureKind::Text => "string",
+        FeatureKind::Tensor(_) => "array",
     };
     json.key("type");
     match feature.missing {

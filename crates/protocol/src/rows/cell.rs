@@ -1,6 +1,6 @@
 //! One value: what a feature takes and what it refuses.
 
-use hyaline_model::{Feature, FeatureKind, Missing, Unseen};
+use hyaline_model::{Feature, FeatureKind, Missing, TensorKind, Unseen};
 
 use super::nearest;
 use crate::json::{Json, Quoted};
@@ -24,7 +24,9 @@ pub enum Cell<'a> {
     Text(&'a str),
     /// A CSV field: it becomes what the feature takes.
     Field(&'a str),
-    /// Something no feature takes, e.g. `an array`.
+    /// Nested lists of numbers, for tensors.
+    Nested(&'a Json<'a>),
+    /// Something no feature takes, e.g. `an object`.
     Other(&'static str),
 }
 
@@ -44,7 +46,7 @@ impl<'a> Cell<'a> {
             Json::Bool(value) => Cell::Bool(*value),
             Json::Number(value) => Cell::Number(*value),
             Json::Text(text) => Cell::Text(text),
-            Json::Array(_) => Cell::Other("an array"),
+            Json::Array(_) => Cell::Nested(json),
             Json::Object(_) => Cell::Other("an object"),
         }
     }
@@ -80,7 +82,7 @@ impl<'a> Cell<'a> {
             } else {
                 ""
             }),
-            (Cell::Bool(_) | Cell::Other(_), _) => refused(""),
+            (Cell::Bool(_) | Cell::Nested(_) | Cell::Other(_), _) => refused(""),
         }
     }
 
@@ -94,12 +96,38 @@ impl<'a> Cell<'a> {
                 "expected {}, found the number {value}; write \"{value}\"",
                 expected(feature)
             )),
-            Cell::Bool(_) | Cell::Other(_) => Err(format!(
+            Cell::Bool(_) | Cell::Nested(_) | Cell::Other(_) => Err(format!(
                 "expected {}, found {}",
                 expected(feature),
                 self.describe()
             )),
         }
+    }
+
+    /// The numbers of a tensor feature, nested by its extents or in one flat list, into `numbers`.
+    pub(super) fn tensor(
+        self,
+        feature: &Feature,
+        kind: &TensorKind,
+        numbers: &mut [f32],
+    ) -> Result<(), String> {
+        let Cell::Nested(json) = self else {
+            return Err(format!(
+                "expected {}, found {}",
+                expected(feature),
+                self.describe()
+            ));
+        };
+        let flat = [numbers.len() as u32];
+        let is_flat =
+            matches!(json, Json::Array(items) if !matches!(items.first(), Some(Json::Array(_))));
+        let extents = if is_flat {
+            &flat
+        } else {
+            kind.extents.as_slice()
+        };
+        fill(json, extents, numbers)
+            .map_err(|found| format!("expected {}, found {found}", expected(feature)))
     }
 
     fn describe(self) -> String {
@@ -108,8 +136,31 @@ impl<'a> Cell<'a> {
             Cell::Bool(value) => value.to_string(),
             Cell::Number(value) => format!("the number {value}"),
             Cell::Text(text) | Cell::Field(text) => format!("the text {}", Quoted(text)),
+            Cell::Nested(_) => "an array".to_owned(),
             Cell::Other(what) => what.to_owned(),
         }
+    }
+}
+
+/// Reads nested lists of `extents` into `numbers`, which has room for exactly as many.
+///
+/// # Errors
+/// What was found in place of a number or a list of the right length.
+fn fill(json: &Json<'_>, extents: &[u32], numbers: &mut [f32]) -> Result<(), String> {
+    match (extents.split_first(), json) {
+        (None, Json::Number(value)) if value.is_finite() => {
+            numbers[0] = *value as f32;
+            Ok(())
+        }
+        (Some((&extent, inner)), Json::Array(items)) if items.len() == extent as usize => {
+            let size = numbers.len() / items.len();
+            items
+                .iter()
+                .zip(numbers.chunks_exact_mut(size))
+                .try_for_each(|(item, numbers)| fill(item, inner, numbers))
+        }
+        (Some(_), Json::Array(items)) => Err(format!("a list of {}", items.len())),
+        (_, other) => Err(format!("{} inside", other.describe())),
     }
 }
 
@@ -164,6 +215,8 @@ fn expected(feature: &Feature) -> String {
         FeatureKind::Number => "a number".to_owned(),
         FeatureKind::Integer => "a whole number".to_owned(),
         FeatureKind::Boolean => "true or false".to_owned(),
+        FeatureKind::Text => "a text".to_owned(),
+        FeatureKind::Tensor(kind) => format!("numbers of shape {:?}", kind.extents),
         FeatureKind::Category(categories)
             if categories.values.is_empty() || categories.unseen == Unseen::Accepted =>
         {

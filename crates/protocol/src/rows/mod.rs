@@ -5,7 +5,9 @@ pub(crate) mod csv;
 pub(crate) mod json;
 mod nearest;
 
-use hyaline_model::{Batch, Column, Feature, FeatureKind, Model, Symbol, sorted_positions};
+use hyaline_model::{
+    Batch, Column, Feature, FeatureKind, Model, Symbol, Tensors, sorted_positions,
+};
 
 pub use cell::Cell;
 pub(crate) use json::put_absent;
@@ -67,6 +69,7 @@ pub(crate) enum Seen<'a> {
     Bool(bool),
     Number(f64),
     Text(&'a str),
+    Tensor(&'a [u32], &'a [f32]),
 }
 
 impl Seen<'_> {
@@ -77,8 +80,25 @@ impl Seen<'_> {
             Seen::Bool(value) => json.boolean(value),
             Seen::Number(value) => json.number(value),
             Seen::Text(text) => json.text(text),
+            Seen::Tensor(extents, numbers) => {
+                write_nested(json, extents, numbers);
+                json
+            }
         };
     }
+}
+
+/// Numbers as lists nested by `extents`.
+fn write_nested(json: &mut JsonWriter, extents: &[u32], numbers: &[f32]) {
+    let Some((&extent, inner)) = extents.split_first() else {
+        json.single(numbers[0]);
+        return;
+    };
+    json.begin_array();
+    for part in numbers.chunks_exact(numbers.len() / extent as usize) {
+        write_nested(json, inner, part);
+    }
+    json.end_array();
 }
 
 impl Rows {
@@ -114,6 +134,11 @@ impl Rows {
                     Err(_) => Seen::Missing,
                 },
             },
+            Column::Texts(values) => Seen::Text(&values[row]),
+            Column::Tensors(values) => match &model.schema().features()[feature].kind {
+                FeatureKind::Tensor(kind) => Seen::Tensor(&kind.extents, values.row(row)),
+                _ => Seen::Missing,
+            },
         }
     }
 }
@@ -141,6 +166,13 @@ impl<'f> RowsBuilder<'f> {
             .iter()
             .map(|feature| match feature.kind {
                 FeatureKind::Category(_) => Column::Symbols(vec![model.symbols().symbol(""); rows]),
+                FeatureKind::Text => Column::Texts(vec![String::new(); rows]),
+                FeatureKind::Tensor(ref kind) => {
+                    let numbers = vec![f32::NAN; rows * kind.elements()];
+                    Column::Tensors(
+                        Tensors::new(kind.elements(), numbers).expect("extents are at least 1"),
+                    )
+                }
                 _ => Column::Numbers(vec![f64::NAN; rows]),
             })
             .collect();
@@ -166,6 +198,8 @@ impl<'f> RowsBuilder<'f> {
             match column {
                 Column::Numbers(values) => values.push(f64::NAN),
                 Column::Symbols(values) => values.push(missing),
+                Column::Texts(values) => values.push(String::new()),
+                Column::Tensors(values) => values.push(f32::NAN),
             }
         }
         self.rows += 1;
@@ -184,6 +218,18 @@ impl<'f> RowsBuilder<'f> {
         let at = |text: String| Refusal::at(row, &description.name, text);
         match &mut self.columns[feature] {
             Column::Numbers(values) => values[row] = cell.number(description).map_err(at)?,
+            Column::Texts(values) => {
+                if let Some(text) = cell.text(description).map_err(at)? {
+                    text.clone_into(&mut values[row]);
+                }
+            }
+            Column::Tensors(values) => {
+                let FeatureKind::Tensor(kind) = &description.kind else {
+                    unreachable!("columns are made from the schema");
+                };
+                cell.tensor(description, kind, values.row_mut(row))
+                    .map_err(at)?;
+            }
             Column::Symbols(values) => {
                 let Some(text) = cell.text(description).map_err(at)? else {
                     return Ok(());

@@ -267,7 +267,8 @@ pub(super) fn datatype(feature: &Feature) -> Datatype {
         FeatureKind::Number => Datatype::Fp64,
         FeatureKind::Integer => Datatype::Int64,
         FeatureKind::Boolean => Datatype::Bool,
-        FeatureKind::Category(_) => Datatype::Bytes,
+        FeatureKind::Category(_) | FeatureKind::Text => Datatype::Bytes,
+        FeatureKind::Tensor(_) => Datatype::Fp32,
     }
 }
 

@@ -29,6 +29,7 @@ fn input(
         first_feature,
         features,
         flat,
+        extents: None,
     }
 }
 
@@ -150,6 +151,9 @@ fn credit_with(background: bool) -> Function {
         positive: 1,
         explainer: hyaline_model::ExplainerSettings::default(),
         background,
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: r#"{"description":"Whether a loan is repaid.","digests":{"background":"sha256:b0","model":"sha256:a1"},"title":"Credit risk"}"#
             .to_owned(),
         symbols,
@@ -223,6 +227,9 @@ pub(crate) fn wine() -> Function {
         positive: 1,
         explainer: hyaline_model::ExplainerSettings::default(),
         background: Some(background),
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
         schema,
     })
@@ -258,6 +265,9 @@ pub(crate) fn price() -> Function {
         positive: 0,
         explainer: hyaline_model::ExplainerSettings::default(),
         background: Some(background),
+        reference: None,
+        groups: Vec::new(),
+        conformity: None,
         card: "{}".to_owned(),
         schema,
     })

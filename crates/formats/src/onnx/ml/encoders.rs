@@ -156,7 +156,7 @@ fn default(node: &Node<'_>, values: ElementType) -> Result<Data, ImportError> {
         };
     }
     Ok(match values {
-        ElementType::Symbol => Data::Symbol(vec![
+        ElementType::Symbol | ElementType::Text => Data::Symbol(vec![
             node.symbol(node.text("default_string")?.unwrap_or(DEFAULT_TEXT)),
         ]),
         ElementType::I64 => Data::I64(vec![node.int("default_int64", -1)?]),
@@ -179,5 +179,7 @@ fn at(data: &Data, positions: &[usize]) -> Data {
         Data::I64(values) => Data::I64(pick(values, positions)),
         Data::Bool(values) => Data::Bool(pick(values, positions)),
         Data::Symbol(values) => Data::Symbol(pick(values, positions)),
+        // Constants are never free text.
+        Data::Text(_) => Data::Text(Vec::new()),
     }
 }

@@ -5,8 +5,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::broadcast::{broadcast_shape, expand, for_each_offset, strides};
 use super::select::extents;
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, axis_of, element_count, integers, map_data, operand,
-    operand_type, tensor,
+    Arity, FREE_TEXT, Flow, Operands, Operator, axis_of, element_count, integers, map_data,
+    operand, operand_type, tensor,
 };
 use crate::{Data, ElementType, Tensor};
 
@@ -264,6 +264,7 @@ impl Operator for Concat {
                     None
                 }
             })?),
+            Data::Text(_) => return Err(FREE_TEXT.to_owned()),
         };
         Ok(vec![tensor(shape, data)?])
     }

@@ -6,6 +6,7 @@ mod cast;
 mod distance;
 mod elementwise;
 mod gather;
+mod layers;
 mod layout;
 mod matmul;
 mod normalise;
@@ -17,6 +18,7 @@ pub use cast::Cast;
 pub use distance::{Distance, Metric};
 pub use elementwise::{Binary, Compare, Logical, Unary};
 pub use gather::{Compress, Gather, GatherElements, GatherNd, OneHot, ScatterElements, ScatterNd};
+pub use layers::Layers;
 pub use layout::{
     Concat, Expand, Flatten, Reshape, Slice, Split, Squeeze, Tile, Transpose, Unsqueeze,
 };

@@ -55,7 +55,9 @@ impl Operator for ArgExtreme {
             Data::F64(values) => self.indices(values, outer, extent, inner),
             Data::I64(values) => self.indices(values, outer, extent, inner),
             Data::Bool(values) => self.indices(values, outer, extent, inner),
-            Data::Symbol(_) => return Err("text where numbers are expected".to_owned()),
+            Data::Symbol(_) | Data::Text(_) => {
+                return Err("text where numbers are expected".to_owned());
+            }
         };
         let mut shape = x.shape().to_vec();
         if self.keep {

@@ -4,8 +4,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::broadcast::{broadcast_shape, expand};
 use crate::graph::operator::{
-    Arity, Flow, Operands, Operator, element_count, integers, numeric, operand, operand_type,
-    tensor,
+    Arity, FREE_TEXT, Flow, Operands, Operator, element_count, integers, numeric, operand,
+    operand_type, tensor,
 };
 use crate::{Data, ElementType, Tensor};
 
@@ -303,6 +303,7 @@ impl Operator for ConstantOfShape {
             Data::I64(v) => Data::I64(vec![*v.first().ok_or_else(fill)?; elements]),
             Data::Bool(v) => Data::Bool(vec![*v.first().ok_or_else(fill)?; elements]),
             Data::Symbol(v) => Data::Symbol(vec![*v.first().ok_or_else(fill)?; elements]),
+            Data::Text(_) => return Err(FREE_TEXT.to_owned()),
         };
         Ok(vec![tensor(shape, data)?])
     }

@@ -40,7 +40,7 @@ impl LabelEncoder {
         order.dedup_by_key(|position| codes[*position]);
         let default = keys.len();
         let positions: Vec<usize> = order.iter().copied().chain([default]).collect();
-        let values = pick(&values, &positions);
+        let values = pick(&values, &positions)?;
         let encoder = LabelEncoder {
             key_type: keys.element_type(),
             keys: order.into_iter().map(|position| codes[position]).collect(),
@@ -102,7 +102,7 @@ impl Operator for LabelEncoder {
         self.element_types(&[Some(x.element_type())])?;
         Ok(vec![tensor(
             x.shape().to_vec(),
-            pick(self.values.data(), &self.positions(x.data())),
+            pick(self.values.data(), &self.positions(x.data()))?,
         )?])
     }
 
@@ -125,6 +125,8 @@ fn codes(data: &Data) -> Box<dyn Iterator<Item = u64> + '_> {
         Data::I64(values) => Box::new(values.iter().map(|&x| x as u64)),
         Data::Bool(values) => Box::new(values.iter().map(|&x| u64::from(x))),
         Data::Symbol(values) => Box::new(values.iter().map(|&x| u64::from(x.0))),
+        // No key is free text.
+        Data::Text(values) => Box::new(values.iter().map(|_| u64::from(Symbol::UNKNOWN.0))),
     }
 }
 
@@ -137,6 +139,6 @@ fn float_code(x: f64) -> u64 {
 }
 
 /// The elements of `values` at `positions`, each smaller than `values.len()`.
-fn pick(values: &Data, positions: &[usize]) -> Data {
-    map_data!(values, values => positions.iter().map(|&position| values[position]).collect())
+fn pick(values: &Data, positions: &[usize]) -> Result<Data, String> {
+    Ok(map_data!(values, values => positions.iter().map(|&position| values[position]).collect()))
 }

@@ -62,7 +62,9 @@ fn rows_and_columns(x: &Tensor) -> Result<(usize, usize), String> {
 fn number(found: ElementType) -> Result<(), String> {
     match found {
         ElementType::F32 | ElementType::F64 | ElementType::I64 => Ok(()),
-        ElementType::Bool | ElementType::Symbol => Err(format!("{found:?}, expected numbers")),
+        ElementType::Bool | ElementType::Symbol | ElementType::Text => {
+            Err(format!("{found:?}, expected numbers"))
+        }
     }
 }
 
