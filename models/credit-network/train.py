@@ -111,7 +111,7 @@ def export(encoder: Encoder, network: Network) -> None:
             x = node("Relu", [x], f"{name}_relu")
     node("Softmax", [x], "probabilities", axis=1)
     best = node("ArgMax", [x], "best", axis=1, keepdims=0)
-    node("LabelEncoder", [best], "label", domain="ai.onnx.ml", keys_int64s=[0, 1], values_strings=LABELS)
+    node("LabelEncoder", [best], "label", domain="ai.onnx.ml", keys_int64s=[0, 1], values_strings=LABELS, default_string=LABELS[0])
     inputs = [helper.make_tensor_value_info(c, TensorProto.FLOAT if c in NUMBERS else TensorProto.STRING, [None, 1]) for c in FEATURES]
     outputs = [helper.make_tensor_value_info("label", TensorProto.STRING, [None]), helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2])]
     graph = helper.make_graph(nodes, "credit-network", inputs, outputs, weights)
