@@ -78,12 +78,12 @@ def write_golden(runtime, texts: list[str]) -> None:
             line = {"row": {"text": text}, "label": labels[0], "values": [float(v) for v in values[0]], "margin": [float(answer([text])[0, 1])]}
             if len(re.findall(TOKEN, text)) <= LONGEST:
                 tokens, base, phi = token_attributions(answer, text)
-                line |= {
+                line["words"] = {
                     "tokens": tokens,
                     "probability": {"base": [base[0]], "attributions": phi[:, :1].tolist()},
-                    "log-odds": {"base": [base[1]], "attributions": phi[:, 1:].tolist()},
-                    "explainer": "exact: all coalitions of tokens, absent tokens removed from the text, of `positive`",
+                    "margin": {"base": [base[1]], "attributions": phi[:, 1:].tolist()},
                 }
+                line["explainer"] = "exact: all coalitions of tokens, absent tokens removed from the text, of `positive`"
             file.write(json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n")
 
 
