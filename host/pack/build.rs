@@ -22,11 +22,12 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Engines by name; the crate of engine `x` is `hyaline-x` in `guest-functions/x`.
-const ENGINES: [&str; 1] = ["tabular"];
+const ENGINES: [&str; 2] = ["tabular", "neural"];
 
 /// What an engine is made of, relative to the workspace.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "guest-functions",
+    "crates/kernels",
     "crates/trees",
     "crates/model",
     "crates/explain",

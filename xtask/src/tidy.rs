@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::commands::{cargo, command, output, root};
 
 /// Crates that know no files, sockets, clocks, threads, processes or wasm.
-const PURE: [&str; 5] = [
+const PURE: [&str; 6] = [
+    "hyaline-kernels",
     "hyaline-trees",
     "hyaline-model",
     "hyaline-explain",
@@ -18,9 +19,10 @@ const PURE: [&str; 5] = [
 ];
 
 /// Which of our crates a crate may depend on.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 12] = [
+    ("hyaline-kernels", &[]),
     ("hyaline-trees", &[]),
-    ("hyaline-model", &["hyaline-trees"]),
+    ("hyaline-model", &["hyaline-trees", "hyaline-kernels"]),
     ("hyaline-explain", &["hyaline-model"]),
     ("hyaline-protocol", &["hyaline-model", "hyaline-explain"]),
     ("hyaline-formats", &["hyaline-model"]),
@@ -29,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         &["hyaline-model", "hyaline-explain", "hyaline-protocol"],
     ),
     ("hyaline-tabular", &["hyaline-guest"]),
+    ("hyaline-neural", &["hyaline-guest", "hyaline-model"]),
     ("hyaline-runtime", &[]),
     ("hyaline-server", &["hyaline-runtime"]),
     (

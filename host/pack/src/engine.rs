@@ -14,3 +14,9 @@ pub const TABULAR: Engine = Engine {
     name: "tabular",
     component: include_bytes!(concat!(env!("OUT_DIR"), "/tabular.wasm")),
 };
+
+/// The same and the operators of networks: convolutions, pools, normalisation, recurrence, resizing.
+pub const NEURAL: Engine = Engine {
+    name: "neural",
+    component: include_bytes!(concat!(env!("OUT_DIR"), "/neural.wasm")),
+};

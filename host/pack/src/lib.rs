@@ -32,7 +32,7 @@ mod verify;
 
 pub use describe::DescribeError;
 pub use digest::sha256;
-pub use engine::{Engine, TABULAR};
+pub use engine::{Engine, NEURAL, TABULAR};
 pub use pack::{InputError, Inputs, PackError, Packed, pack};
 pub use proof::ProofError;
 pub use reference::ReferenceError;
