@@ -10,14 +10,15 @@ use super::dense::{
     Select, Shape, Size, Slice, Softmax, Split, Squeeze, Tile, TopK, Transpose, Unary, Unsqueeze,
 };
 use super::ml::{
-    ArrayFeatureExtractor, Binarizer, ClassLabel, ClassScores, FeatureVectorizer, Imputer,
-    LabelEncoder, Normalizer, OneHotEncoder, Scaler, SvmClassifier, SvmRegressor,
+    ArrayFeatureExtractor, Binarizer, Calibration, ClassLabel, ClassScores, FeatureVectorizer,
+    Imputer, LabelEncoder, Normalizer, OneHotEncoder, Scaler, SvmClassifier, SvmRegressor,
 };
 #[cfg(feature = "neural")]
 use super::neural::Conv;
 use super::operator::{
     Arity, Flow, Operands, Operator, as_f64, matrix_rows, numeric, operand, operand_type, tensor,
 };
+use super::text::{StringNormalizer, TfIdfVectorizer, Tokenizer};
 use crate::trees::TreeEnsemble;
 use crate::{Data, ElementType, Tensor};
 
@@ -177,6 +178,14 @@ operators! {
         ArrayFeatureExtractor(ArrayFeatureExtractor),
         /// Dense layers, one after the other.
         Layers(Layers),
+        /// Text in one case.
+        StringNormalizer(StringNormalizer),
+        /// Tokens of a text.
+        Tokenizer(Tokenizer),
+        /// Counts of n-grams.
+        TfIdfVectorizer(TfIdfVectorizer),
+        /// Probabilities from scores, as often right as they say.
+        Calibration(Calibration),
     }
     neural {
         /// A convolution.

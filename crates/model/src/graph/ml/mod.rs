@@ -6,6 +6,7 @@
 
 mod array_feature_extractor;
 mod binarizer;
+mod calibration;
 mod class_label;
 mod feature_vectorizer;
 mod imputer;
@@ -19,6 +20,7 @@ mod svm_classifier;
 
 pub use array_feature_extractor::ArrayFeatureExtractor;
 pub use binarizer::Binarizer;
+pub use calibration::{Calibration, CalibrationCurve};
 pub use class_label::{ClassLabel, Decision, Labels};
 pub use feature_vectorizer::FeatureVectorizer;
 pub use imputer::Imputer;
@@ -45,7 +47,7 @@ macro_rules! read_checked {
         }
     };
 }
-use read_checked;
+pub(in crate::graph) use read_checked;
 
 /// Rows and columns of an operand.
 fn rows_and_columns(x: &Tensor) -> Result<(usize, usize), String> {
