@@ -6,10 +6,11 @@ use crate::commands::{cargo, root, run, target};
 use crate::{functions, setup, tidy};
 
 /// The crates whose suites also run in wasm.
-const PURE: [&str; 5] = [
+const PURE: [&str; 6] = [
     "hyaline-trees",
     "hyaline-model",
     "hyaline-explain",
+    "hyaline-trust",
     "hyaline-formats",
     "hyaline-protocol",
 ];

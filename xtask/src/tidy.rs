@@ -9,23 +9,28 @@ use serde_json::Value;
 use crate::commands::{cargo, command, output, root};
 
 /// Crates that know no files, sockets, clocks, threads, processes or wasm.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "hyaline-kernels",
     "hyaline-trees",
     "hyaline-model",
     "hyaline-explain",
+    "hyaline-trust",
     "hyaline-protocol",
     "hyaline-formats",
 ];
 
 /// Which of our crates a crate may depend on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("hyaline-kernels", &[]),
     ("hyaline-trees", &[]),
     ("hyaline-model", &["hyaline-trees", "hyaline-kernels"]),
     ("hyaline-explain", &["hyaline-model"]),
-    ("hyaline-protocol", &["hyaline-model", "hyaline-explain"]),
-    ("hyaline-formats", &["hyaline-model"]),
+    ("hyaline-trust", &["hyaline-model"]),
+    (
+        "hyaline-protocol",
+        &["hyaline-model", "hyaline-explain", "hyaline-trust"],
+    ),
+    ("hyaline-formats", &["hyaline-model", "hyaline-kernels"]),
     (
         "hyaline-guest",
         &["hyaline-model", "hyaline-explain", "hyaline-protocol"],
@@ -36,7 +41,12 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("hyaline-server", &["hyaline-runtime"]),
     (
         "hyaline-pack",
-        &["hyaline-model", "hyaline-explain", "hyaline-formats"],
+        &[
+            "hyaline-model",
+            "hyaline-explain",
+            "hyaline-trust",
+            "hyaline-formats",
+        ],
     ),
 ];
 
