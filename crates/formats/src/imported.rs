@@ -12,6 +12,9 @@ pub struct ImportOptions {
     pub labels: Vec<String>,
     /// Names of a regressor's outputs.
     pub target_names: Vec<String>,
+    /// Texts that can stand in each column of the data, by the column's name, for files that hold hashes of categories
+    /// instead. Columns stand in the order of a row.
+    pub categories: Vec<(String, Vec<String>)>,
 }
 
 /// A model without name, reference rows and card: what a file has to say.

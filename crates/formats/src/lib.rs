@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod booster;
+mod catboost;
 mod error;
 mod forest;
 mod imported;
@@ -21,6 +22,8 @@ pub use imported::{ImportOptions, Imported};
 pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
     if lightgbm::recognises(bytes) {
         lightgbm::read(bytes)?.lower(options)
+    } else if catboost::recognises(bytes) {
+        catboost::read(bytes, options)?.lower(options)
     } else if xgboost::recognises(bytes) {
         xgboost::read(bytes)?.lower(options)
     } else if onnx::recognises(bytes) {
@@ -28,7 +31,7 @@ pub fn import(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportE
     } else {
         Err(ImportError::invalid(
             "model file",
-            "neither ONNX nor LightGBM text nor XGBoost JSON or UBJSON",
+            "neither ONNX nor LightGBM text nor XGBoost JSON or UBJSON nor CatBoost JSON",
         ))
     }
 }

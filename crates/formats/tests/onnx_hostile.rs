@@ -123,9 +123,9 @@ fn refusals_name_operator_domain_version_and_node() {
         model(matrix(), &[node(op, &["X"], &["Y"], attributes)], &[], "Y")
     };
     assert_eq!(
-        refusal(&one("Conv", &[])),
-        "ONNX operator Conv (ai.onnx version 18), node `the_Conv`: not supported: this operator is not one the tabular \
-         engine runs"
+        refusal(&one("Multinomial", &[])),
+        "ONNX operator Multinomial (ai.onnx version 18), node `the_Multinomial`: not supported: this operator is not one \
+         that functions run"
     );
     assert_eq!(
         refusal(&model(
@@ -241,7 +241,7 @@ fn refusals_name_inputs_and_outputs() {
     );
     assert_eq!(
         refusal(b"hello"),
-        "model file: neither ONNX nor LightGBM text nor XGBoost JSON or UBJSON"
+        "model file: neither ONNX nor LightGBM text nor XGBoost JSON or UBJSON nor CatBoost JSON"
     );
 }
 

@@ -4,6 +4,10 @@ use hyaline_formats::{ImportError, ImportOptions, Imported};
 use hyaline_model::{Head, Label};
 
 use crate::recipe::Recipe;
+use crate::reference::Reference;
+
+/// Most texts of a column that can be the categories of a feature; a column of numbers soon has more.
+const MOST_CATEGORIES: usize = 4096;
 
 /// Imports `model`. `columns` are the columns of the reference data without the target.
 ///
@@ -15,9 +19,14 @@ use crate::recipe::Recipe;
 pub(crate) fn import(
     recipe: &Recipe,
     model: &[u8],
+    reference: Option<&Reference>,
     columns: Option<&[String]>,
 ) -> Result<Imported, ImportError> {
-    let mut plain = hyaline_formats::import(model, &ImportOptions::default())?;
+    let unnamed = ImportOptions {
+        categories: categories(recipe, reference, columns),
+        ..ImportOptions::default()
+    };
+    let mut plain = hyaline_formats::import(model, &unnamed)?;
     let mut notes = Vec::new();
     let options = ImportOptions {
         feature_names: match columns {
@@ -36,12 +45,46 @@ pub(crate) fn import(
             }
             _ => Vec::new(),
         },
+        ..unnamed.clone()
     };
-    if options != ImportOptions::default() {
+    if options != unnamed {
         plain = hyaline_formats::import(model, &options)?;
     }
     plain.notes.append(&mut notes);
     Ok(plain)
+}
+
+/// What may stand in each column: the recipe's categories, then the texts of the reference data.
+fn categories(
+    recipe: &Recipe,
+    reference: Option<&Reference>,
+    columns: Option<&[String]>,
+) -> Vec<(String, Vec<String>)> {
+    let listed = |name: &str| {
+        let note = recipe.features.get(name);
+        note.and_then(|note| note.categories.clone())
+            .unwrap_or_default()
+    };
+    let Some((reference, columns)) = reference.zip(columns) else {
+        return recipe
+            .features
+            .keys()
+            .map(|name| (name.clone(), listed(name)))
+            .collect();
+    };
+    columns
+        .iter()
+        .map(|name| {
+            let mut texts = listed(name);
+            let found = reference.few_texts(name, MOST_CATEGORIES);
+            for text in found.unwrap_or_default() {
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+            (name.clone(), texts)
+        })
+        .collect()
 }
 
 /// The names to give the model's features; none when its own are good.

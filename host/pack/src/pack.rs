@@ -132,8 +132,8 @@ pub fn pack(
         .map(|reference| reference.feature_names(target))
         .transpose();
     let names = names.map_err(PackError::Reference)?;
-    let mut imported =
-        import(recipe, &inputs.model, names.as_deref()).map_err(PackError::Import)?;
+    let mut imported = import(recipe, &inputs.model, reference.as_ref(), names.as_deref())
+        .map_err(PackError::Import)?;
     let notes = std::mem::take(&mut imported.notes);
 
     steps.begin(Step::Describe);

@@ -1,6 +1,6 @@
 //! Reference rows: a CSV file read by a model's schema, and what it says of the features.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyaline_model::{
     Batch, Categories, Column, Feature, FeatureKind, Missing, Schema, Symbol, Symbols, Unseen,
@@ -141,6 +141,19 @@ impl Reference {
         let mut texts: Vec<String> = self.counts(name)?.into_keys().map(str::to_owned).collect();
         texts.retain(|text| !text.is_empty());
         Ok(texts)
+    }
+
+    /// The distinct texts of a column, sorted, the empty one included; `None` when there are more than `most`.
+    pub(crate) fn few_texts(&self, name: &str, most: usize) -> Option<Vec<String>> {
+        let column = self.position(name).ok()?;
+        let mut texts = BTreeSet::new();
+        for record in &self.records {
+            texts.insert(&record[column]);
+            if texts.len() > most {
+                return None;
+            }
+        }
+        Some(texts.into_iter().map(str::to_owned).collect())
     }
 
     fn counts(&self, name: &str) -> Result<BTreeMap<&str, usize>, ReferenceError> {

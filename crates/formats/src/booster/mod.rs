@@ -4,7 +4,7 @@ mod lower;
 
 use hyaline_model::graph::Linear;
 use hyaline_model::trees::EnsembleParts;
-use hyaline_model::{ElementType, Feature};
+use hyaline_model::{ElementType, Feature, Label};
 
 /// A boosted model between its file and the graph.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Booster {
     pub(crate) transform: Transform,
     /// What the answer is.
     pub(crate) task: Task,
+    /// The classes' labels, where the file has them; else empty.
+    pub(crate) labels: Vec<Label>,
     /// What a user should know.
     pub(crate) notes: Vec<String>,
 }

@@ -136,6 +136,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Booster, ImportError> {
         estimator: Estimator::Trees(forest.finish(vec![0.0; outputs], Aggregate::Sum, covers)),
         transform: objective.transform,
         task: objective.task,
+        labels: Vec::new(),
         notes,
     })
 }

@@ -178,6 +178,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Booster, ImportError> {
         estimator,
         transform: behaviour.transform,
         task: behaviour.task,
+        labels: Vec::new(),
         notes,
     })
 }
