@@ -54,8 +54,8 @@ def timed(call, i):
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def report(bench, library, what, rows, seconds):
-    """Prints one line; `cpu_us_per_row` is the figure that other load on the machine does not inflate."""
+def report(bench, library, what, rows, seconds, **more):
+    """Prints one line; `cpu_us_per_row` is the figure that other load on the machine does not inflate. `more` is added to the line."""
     wall, processor = seconds
     line = {
         "model": bench.name,
@@ -66,7 +66,7 @@ def report(bench, library, what, rows, seconds):
         "us_per_row": round(wall * 1e6 / rows, 3),
         "cpu_us_per_row": round(processor * 1e6 / rows, 3),
     }
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line | more if more else line), flush=True)
 
 
 def one_and_many(bench, library, what, call, budget):
