@@ -3,6 +3,9 @@
 use hyaline_model::graph::ml::CalibrationCurve;
 use hyaline_model::sorted_positions;
 
+/// Scores nearer than this are one, as for scikit-learn: where probabilities are nearly 0 or 1, rounding orders them.
+const RESOLUTION: f64 = 1e-15;
+
 /// The ascending curve of least squared error (pool adjacent violators; Barlow et al. 1972), through the scores where it
 /// bends. O(n log n).
 ///
@@ -20,7 +23,10 @@ pub fn isotonic(scores: &[f64], right: &[bool]) -> CalibrationCurve {
             rows: 1.0,
         };
         match pools.last_mut() {
-            Some(last) if last.high == own.low => last.take(&own),
+            Some(last) if own.low - last.low < RESOLUTION => {
+                last.right += own.right;
+                last.rows += own.rows;
+            }
             _ => pools.push(own),
         }
     }
@@ -120,6 +126,10 @@ mod tests {
                 best = best.min(error(&values));
             }
         }
-        assert!(error(&own) <= best + 1e-12, "{own:?}: {} {best}", error(&own));
+        assert!(
+            error(&own) <= best + 1e-12,
+            "{own:?}: {} {best}",
+            error(&own)
+        );
     }
 }

@@ -36,8 +36,7 @@ pub enum CalibrationMethod {
 
 impl CalibrationMethod {
     /// Every method.
-    pub const ALL: [CalibrationMethod; 2] =
-        [CalibrationMethod::Platt, CalibrationMethod::Isotonic];
+    pub const ALL: [CalibrationMethod; 2] = [CalibrationMethod::Platt, CalibrationMethod::Isotonic];
 
     /// The method's name in recipes and cards.
     pub fn name(self) -> &'static str {
@@ -62,10 +61,14 @@ pub enum CalibrationError {
     #[error("calibration is for classifiers; this model predicts numbers")]
     NotAClassifier,
     /// The model keeps scores of its uncalibrated answers.
-    #[error("the model has conformity scores already; calibrate it first, then score the calibrated model")]
+    #[error(
+        "the model has conformity scores already; calibrate it first, then score the calibrated model"
+    )]
     Conformity,
     /// A class without enough rows to learn from.
-    #[error("class `{class}` has {rows} of the held-out rows; calibration needs at least 2 with and 2 without each class")]
+    #[error(
+        "class `{class}` has {rows} of the held-out rows; calibration needs at least 2 with and 2 without each class"
+    )]
     Class {
         /// The class.
         class: String,
@@ -231,7 +234,8 @@ fn attach(
                     .collect(),
             ),
         };
-        let decision = ClassLabel::new(Decision::Largest, labels).map_err(ImageError::Inconsistent)?;
+        let decision =
+            ClassLabel::new(Decision::Largest, labels).map_err(ImageError::Inconsistent)?;
         parts.graph.nodes.push(GraphNode {
             name: "calibrated_label".to_owned(),
             op: decision.into(),

@@ -8,6 +8,9 @@ const STEPS: usize = 100;
 /// Length of the gradient, per row, at which the curve is found.
 const GRADIENT: f64 = 1e-12;
 
+/// How much of the loss may be rounding; near the minimum no step shows in it.
+const ROUNDING: f64 = 1e-14;
+
 /// Keeps the Hessian regular (Lin et al. 2007).
 const RIDGE: f64 = 1e-12;
 
@@ -26,7 +29,9 @@ pub fn platt(scores: &[f64], right: &[bool]) -> CalibrationCurve {
         1.0 / (negatives + 2.0),
     );
     // Scores of any unit are brought to about 1, where one tolerance suits the slope as well as the intercept.
-    let largest = scores.iter().fold(0.0f64, |most, score| most.max(score.abs()));
+    let largest = scores
+        .iter()
+        .fold(0.0f64, |most, score| most.max(score.abs()));
     let unit = if largest > 0.0 { largest } else { 1.0 };
     let points: Vec<(f64, f64)> = scores
         .iter()
@@ -49,7 +54,7 @@ pub fn platt(scores: &[f64], right: &[bool]) -> CalibrationCurve {
         while length > 1e-10 && !moved {
             let next = (slope + length * by_slope, intercept + length * by_intercept);
             let next_loss = cross_entropy(&points, next.0, next.1);
-            moved = next_loss < loss + 1e-4 * length * descent;
+            moved = next_loss < loss + 1e-4 * length * descent + ROUNDING * loss;
             if moved {
                 (slope, intercept) = next;
                 loss = next_loss;
@@ -120,8 +125,8 @@ impl Derivatives {
 
     /// `−H⁻¹ · g`.
     fn direction(&self) -> (f64, f64) {
-        let determinant =
-            self.slope_slope * self.intercept_intercept - self.slope_intercept * self.slope_intercept;
+        let determinant = self.slope_slope * self.intercept_intercept
+            - self.slope_intercept * self.slope_intercept;
         (
             -(self.intercept_intercept * self.slope - self.slope_intercept * self.intercept)
                 / determinant,
@@ -138,7 +143,10 @@ mod tests {
     fn equal_scores_get_the_smoothed_share() {
         // Of targets 4/5, 4/5, 4/5 and 1/3 the mean is 41/60.
         let curve = platt(&[2.0; 4], &[true, true, true, false]);
-        assert!((curve.probability(2.0) - 41.0 / 60.0).abs() < 1e-9, "{curve:?}");
+        assert!(
+            (curve.probability(2.0) - 41.0 / 60.0).abs() < 1e-9,
+            "{curve:?}"
+        );
     }
 
     #[test]

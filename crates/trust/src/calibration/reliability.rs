@@ -66,7 +66,10 @@ pub fn reliability(probabilities: &[f64], observed: &[usize]) -> Reliability {
             (own[largest(own)], largest(own) == class)
         };
         let outcome = |of: usize| f64::from(u8::from(of == class));
-        let squares = own.iter().enumerate().map(|(k, p)| (p - outcome(k)) * (p - outcome(k)));
+        let squares = own
+            .iter()
+            .enumerate()
+            .map(|(k, p)| (p - outcome(k)) * (p - outcome(k)));
         brier += squares.skip(usize::from(classes == 2)).sum::<f64>();
         log_loss -= libm::log(own[class].clamp(f64::EPSILON, 1.0 - f64::EPSILON));
         let at = bins.partition_point(|bin| bin.high < said).min(BINS - 1);

@@ -29,7 +29,9 @@ pub enum ConformalError {
         reason: &'static str,
     },
     /// The model keeps no scores.
-    #[error("this function has no scores of held-out rows, so no intervals and no sets: pack it with `[uncertainty]`")]
+    #[error(
+        "this function has no scores of held-out rows, so no intervals and no sets: pack it with `[uncertainty]`"
+    )]
     Absent,
     /// The rows do not fit the model.
     #[error(transparent)]

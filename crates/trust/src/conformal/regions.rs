@@ -11,8 +11,8 @@ use crate::held_out::class_probabilities;
 pub enum Regions {
     /// `[low, high]` around each predicted number.
     Intervals(Vec<[f64; 2]>),
-    /// Positions of classes, the most likely first. An empty set says that no class conforms: the row is unlike the
-    /// held-out ones.
+    /// Positions of classes, the most likely first. An empty least ambiguous set says that no class conforms: the row is
+    /// unlike the held-out ones. An adaptive set has the most likely class at least, whatever its score.
     Sets(Vec<Vec<usize>>),
 }
 
@@ -49,7 +49,11 @@ fn set(score: ConformityScore, probabilities: &[f64], threshold: f64) -> Vec<usi
     let by_probability = |a: usize, b: usize| probabilities[b].total_cmp(&probabilities[a]);
     sorted_positions(scores.len(), &by_probability)
         .into_iter()
-        .filter(|&class| scores[class] <= threshold)
+        .enumerate()
+        .filter(|&(rank, class)| {
+            scores[class] <= threshold || (rank == 0 && score == ConformityScore::Adaptive)
+        })
+        .map(|(_, class)| class)
         .collect()
 }
 
@@ -66,7 +70,7 @@ mod tests {
             (LeastAmbiguous, 0.5, vec![1]),
             (LeastAmbiguous, 0.8, vec![1, 0]),
             (LeastAmbiguous, 0.875, vec![1, 0, 2, 3]),
-            (Adaptive, 0.4, vec![]),
+            (Adaptive, 0.4, vec![1]),
             (Adaptive, 0.75, vec![1, 0]),
             (Adaptive, 0.9, vec![1, 0, 2]),
             (Adaptive, 1.0, vec![1, 0, 2, 3]),

@@ -1,8 +1,6 @@
 //! How far observed answers are from predicted ones.
 
-use hyaline_model::{
-    Batch, Conformity, ConformityScore, Head, Model, sorted_positions,
-};
+use hyaline_model::{Batch, Conformity, ConformityScore, Head, Model, sorted_positions};
 
 use super::ConformalError;
 use crate::held_out::{check, class_probabilities};
@@ -81,7 +79,9 @@ pub(super) fn suited(model: &Model, score: ConformityScore) -> Result<(), Confor
             return fail("sets are for classifiers; a regressor takes absolute-error");
         }
         (Head::Classification { .. }, ConformityScore::AbsoluteError) => {
-            return fail("intervals are for regressors; a classifier takes least-ambiguous or adaptive");
+            return fail(
+                "intervals are for regressors; a classifier takes least-ambiguous or adaptive",
+            );
         }
         (Head::Classification { probabilities, .. }, _) => {
             if !probabilities {
