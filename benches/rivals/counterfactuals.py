@@ -17,6 +17,7 @@ import one_thread  # noqa: F401  isort: skip
 import argparse
 import contextlib
 import io
+import random
 import time
 import warnings
 from importlib.metadata import version
@@ -58,6 +59,8 @@ class Search:
     """dice-ml's search over one packed model."""
 
     def __init__(self, subject, method, constrained):
+        np.random.seed(0)  # dice-ml draws from both global generators
+        random.seed(0)
         self.subject = subject
         self.model = Counted(subject)
         numbers = [f for i, f in enumerate(subject.features) if i not in subject.categories]
@@ -111,7 +114,6 @@ def main():
     for name in chosen.model or ("credit",):
         subject = Subject(name)
         for method in chosen.method or ("genetic", "random"):
-            np.random.seed(0)
             search = Search(subject, method, chosen.constrained)
             search(subject.golden[-1])
             times, found, search.model.rows = [], [], 0
