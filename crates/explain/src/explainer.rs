@@ -5,18 +5,27 @@ use std::fmt;
 use hyaline_model::graph::{EvalError, Op};
 use hyaline_model::{Batch, Core, ExplainerSettings, Method, Model};
 
-use crate::explained::{ExplainedMargin, answers, margin_is_answer, margin_is_probability};
+use crate::coalitional;
+use crate::explained::{ExplainedMargin, margin_is_answer, margin_is_probability};
 use crate::linear::LinearExplainer;
+use crate::sampling::REGRESSION_PLAYERS;
 use crate::trees::{TreeExplainError, TreeExplainer};
-use crate::{Explanations, OutputSpace, shapley_values};
+use crate::{Explanations, OutputSpace};
 
 /// What a caller asks for; `None` leaves it to the function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Request {
     /// How to compute.
     pub method: Option<Method>,
     /// In which unit.
     pub space: Option<OutputSpace>,
+    /// What a sampling method draws from; the same seed gives the same answer. Others ignore it.
+    pub seed: u64,
+    /// Most coalitions a sampling method may spend per row, each as many model evaluations as the background has rows.
+    pub samples: Option<u32>,
+    /// A sampling method goes on until, for every output, the largest standard error is at most this part of the largest
+    /// attribution (by absolute value), or the samples are spent.
+    pub tolerance: Option<f64>,
 }
 
 /// Why there is no explanation.
@@ -33,11 +42,26 @@ pub enum ExplainError {
 /// Most raw features that [`Method::Enumeration`] takes even when asked for by name: 2^16 coalitions.
 const ENUMERATION_CEILING: usize = 16;
 
-/// Rows per model call while enumerating: enough for the model's inner loops, small in memory.
-const ENUMERATION_ROWS: usize = 4096;
+/// Most raw features for which a regression is chosen by itself: beyond it the default budget is too small for one.
+const REGRESSION_LIMIT: usize = 64;
 
 /// Largest ensemble, in nodes, for which the other tree method is prepared beside the default one.
 const SECOND_METHOD_NODES: usize = 20_000;
+
+/// Most raw features for methods that do not take any number.
+#[derive(Clone, Copy)]
+struct Limits {
+    enumeration: usize,
+    regression: usize,
+}
+
+impl Limits {
+    /// For a method that was asked for by name.
+    const ASKED: Limits = Limits {
+        enumeration: ENUMERATION_CEILING,
+        regression: REGRESSION_PLAYERS,
+    };
+}
 
 /// Everything precomputed for one model.
 pub struct Explainer {
@@ -85,16 +109,24 @@ impl Explainer {
         explainer.prepare_trees(model, background.as_deref())?;
         explainer.default = match settings.method {
             Some(method) => {
-                explainer.check(model, method, ENUMERATION_CEILING)?;
+                explainer.check(model, method, Limits::ASKED)?;
                 Some(method)
             }
-            None => Method::ALL.into_iter().find(|&method| {
-                explainer
-                    .check(model, method, settings.enumeration_limit as usize)
-                    .is_ok()
-            }),
+            None => explainer.preferred(model, &Method::ALL),
         };
         Ok(explainer)
+    }
+
+    /// The first of `methods` that fits the model without being asked for.
+    fn preferred(&self, model: &Model, methods: &[Method]) -> Option<Method> {
+        let limits = Limits {
+            enumeration: self.settings.enumeration_limit as usize,
+            regression: REGRESSION_LIMIT,
+        };
+        methods
+            .iter()
+            .copied()
+            .find(|&method| self.check(model, method, limits).is_ok())
     }
 
     /// Prepares the tree methods: with tables for the one that requests get by default, without for the other.
@@ -147,7 +179,7 @@ impl Explainer {
         match method {
             Method::Interventional => self.interventional.as_ref(),
             Method::PathDependent => self.path_dependent.as_ref(),
-            Method::Linear | Method::Enumeration => None,
+            _ => None,
         }
     }
 
@@ -176,53 +208,44 @@ impl Explainer {
         batch: &Batch,
         request: Request,
     ) -> Result<Explanations, ExplainError> {
-        let enumerable = self
-            .check(
-                model,
-                Method::Enumeration,
-                self.settings.enumeration_limit as usize,
-            )
-            .is_ok();
         let probability =
             request.space == Some(OutputSpace::Probability) && !margin_is_answer(model);
-        let method = match request.method.or(self.default) {
-            // Only enumeration can explain another unit than the margin.
-            Some(_) if request.method.is_none() && probability && enumerable => Method::Enumeration,
-            Some(method) => method,
-            None => {
-                return Err(ExplainError::Unsupported(format!(
-                    "this model has no exact explanation: {}",
-                    self.check(
-                        model,
-                        Method::Enumeration,
-                        self.settings.enumeration_limit as usize
-                    )
-                    .err()
-                    .map_or_else(String::new, |error| error.to_string())
-                )));
+        let method = match (request.method, self.default) {
+            (Some(method), _) => method,
+            // Only methods that play coalitions explain another unit than the margin.
+            (None, Some(method)) if probability && !plays_coalitions(method) => {
+                self.preferred(model, &PLAYING).unwrap_or(method)
+            }
+            (None, Some(method)) => method,
+            (None, None) => {
+                return Err(ExplainError::Unsupported(
+                    "this model has no explanation without background rows (pack with --data)"
+                        .to_owned(),
+                ));
             }
         };
-        self.check(model, method, ENUMERATION_CEILING)?;
-        if probability && method != Method::Enumeration {
+        self.check(model, method, Limits::ASKED)?;
+        if probability && !plays_coalitions(method) {
             return Err(ExplainError::Unsupported(format!(
-                "{} explains margins; exact values in probability space need method=enumeration, which this model's {} \
-                 features allow only up to {ENUMERATION_CEILING}",
+                "{} explains margins; values in probability space come from a method that plays coalitions against \
+                 background rows, such as {}",
                 method.name(),
-                model.schema().len()
+                Method::Leverage.name()
             )));
         }
         match method {
             Method::Linear => self.explain_linear(model, batch, request.space),
-            Method::Enumeration => self.explain_by_enumeration(model, batch, request.space),
             Method::Interventional | Method::PathDependent => {
                 self.explain_trees(model, batch, method, request.space)
             }
+            _ => coalitional::explain(model, batch, method, request),
         }
     }
 
-    /// Whether `method` fits the model; enumeration up to `limit` features.
-    fn check(&self, model: &Model, method: Method, limit: usize) -> Result<(), ExplainError> {
+    /// Whether `method` fits the model, within `limits`.
+    fn check(&self, model: &Model, method: Method, limits: Limits) -> Result<(), ExplainError> {
         let unsupported = |text: String| Err(ExplainError::Unsupported(text));
+        let features = model.schema().len();
         match method {
             Method::Interventional if self.interventional.is_none() => unsupported(
                 "interventional TreeSHAP needs a tree ensemble and a background (pack with --data)".to_owned(),
@@ -236,9 +259,17 @@ impl Explainer {
             Method::Enumeration if model.parts().background.is_none() => {
                 unsupported("enumerating coalitions needs background rows (pack with --data)".to_owned())
             }
-            Method::Enumeration if model.schema().len() > limit => unsupported(format!(
-                "enumerating the coalitions of {} features exceeds the limit of {limit}",
-                model.schema().len()
+            Method::Enumeration if features > limits.enumeration => unsupported(format!(
+                "enumerating the coalitions of {features} features exceeds the limit of {}",
+                limits.enumeration
+            )),
+            method if method.is_sampled() && model.parts().background.is_none() => {
+                unsupported("sampling coalitions needs background rows (pack with --data)".to_owned())
+            }
+            Method::Leverage | Method::Kernel if features > limits.regression => unsupported(format!(
+                "a regression over coalitions of {features} features exceeds the limit of {}; ask for method={}",
+                limits.regression,
+                Method::Permutation.name()
             )),
             _ => Ok(()),
         }
@@ -310,83 +341,22 @@ impl Explainer {
             None if margin_is_probability(model) => OutputSpace::Probability,
             _ => OutputSpace::Margin,
         };
-        Ok(complete(
+        Ok(Explanations::exact(
             method,
             space,
-            batch.rows(),
             model.schema().len(),
             base_values,
             attributions,
             predictions,
-            0,
         ))
     }
+}
 
-    fn explain_by_enumeration(
-        &self,
-        model: &Model,
-        batch: &Batch,
-        space: Option<OutputSpace>,
-    ) -> Result<Explanations, ExplainError> {
-        let background = model
-            .parts()
-            .background
-            .as_ref()
-            .expect("the method was checked");
-        let has_margin = matches!(model.parts().core, Core::Additive { .. });
-        let space = match space {
-            Some(OutputSpace::Margin) if !has_margin => {
-                return Err(ExplainError::Unsupported(
-                    "this model has no margin; ask for space=probability".to_owned(),
-                ));
-            }
-            Some(space) => space,
-            None if has_margin && !margin_is_probability(model) => OutputSpace::Margin,
-            None => OutputSpace::Probability,
-        };
-        let features = model.schema().len();
-        let coalitions: Vec<u64> = (0..1u64 << features).collect();
-        let per_call = (ENUMERATION_ROWS / background.rows()).max(1);
-        let mut attributions = Vec::new();
-        let mut predictions = Vec::new();
-        let mut base_values = Vec::new();
-        for row in 0..batch.rows() {
-            let mut worths: Vec<Vec<f64>> = Vec::new();
-            for chunk in coalitions.chunks(per_call) {
-                let mixed = batch.mix(row, background, chunk);
-                let (outputs, answers) = answers(model, &mixed, space)?;
-                worths.resize(outputs, Vec::with_capacity(coalitions.len()));
-                for block in answers.chunks_exact(background.rows() * outputs) {
-                    for (output, worth) in worths.iter_mut().enumerate() {
-                        let sum: f64 = block.iter().skip(output).step_by(outputs).sum();
-                        worth.push(sum / background.rows() as f64);
-                    }
-                }
-            }
-            let values: Vec<Vec<f64>> = worths
-                .iter()
-                .map(|worth| shapley_values(features, worth))
-                .collect();
-            for feature in 0..features {
-                attributions.extend(values.iter().map(|values| values[feature]));
-            }
-            base_values = worths.iter().map(|worth| worth[0]).collect();
-        }
-        if batch.rows() > 0 {
-            predictions = answers(model, batch, space)?.1;
-        }
-        let evaluations = (batch.rows() * coalitions.len() * background.rows()) as u64;
-        Ok(complete(
-            Method::Enumeration,
-            space,
-            batch.rows(),
-            features,
-            base_values,
-            attributions,
-            predictions,
-            evaluations,
-        ))
-    }
+/// The methods that play coalitions of raw features against background rows, in the order in which they are preferred.
+const PLAYING: [Method; 3] = [Method::Enumeration, Method::Leverage, Method::Permutation];
+
+fn plays_coalitions(method: Method) -> bool {
+    method == Method::Enumeration || method.is_sampled()
 }
 
 /// What trees cannot do is no reason to refuse the model: another method may fit.
@@ -402,43 +372,5 @@ fn refused_as_unsupported(
             | TreeExplainError::TooManyPlayers { .. },
         ) => Ok(None),
         Err(error) => Err(ExplainError::Unsupported(error.to_string())),
-    }
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the fields of one record, named at both ends"
-)]
-fn complete(
-    method: Method,
-    space: OutputSpace,
-    rows: usize,
-    features: usize,
-    base_values: Vec<f64>,
-    attributions: Vec<f64>,
-    predictions: Vec<f64>,
-    evaluations: u64,
-) -> Explanations {
-    let outputs = base_values.len();
-    let mut residuals = Vec::with_capacity(predictions.len());
-    for row in 0..rows {
-        for output in 0..outputs {
-            let own = &attributions[row * features * outputs..(row + 1) * features * outputs];
-            let sum: f64 = own.iter().skip(output).step_by(outputs).sum();
-            residuals.push(predictions[row * outputs + output] - base_values[output] - sum);
-        }
-    }
-    Explanations {
-        method,
-        exact: true,
-        space,
-        rows,
-        features,
-        outputs,
-        base_values,
-        attributions,
-        predictions,
-        residuals,
-        evaluations,
     }
 }

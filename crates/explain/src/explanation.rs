@@ -33,8 +33,55 @@ pub struct Explanations {
     pub attributions: Vec<f64>,
     /// `[rows, outputs]`: the explained answer.
     pub predictions: Vec<f64>,
-    /// `[rows, outputs]`: what rounding left over; at most 1e-6 of the prediction's scale for an exact method.
+    /// `[rows, outputs]`: what rounding left over; at most 1e-6 of the prediction's scale for exact and sampled values.
     pub residuals: Vec<f64>,
     /// Model evaluations spent.
     pub evaluations: u64,
+    /// `[rows, features, outputs]`: the standard deviation of each attribution over seeds, as this draw estimates it.
+    /// Empty when nothing was drawn.
+    pub standard_errors: Vec<f64>,
+    /// What was drawn from; `None` when nothing was drawn.
+    pub seed: Option<u64>,
+    /// Whether every row reached the tolerance asked for; true when none was.
+    pub converged: bool,
+}
+
+impl Explanations {
+    /// Exact values of as many rows as there are predictions for; their residuals are worked out. `outputs` is the number
+    /// of base values.
+    pub(crate) fn exact(
+        method: Method,
+        space: OutputSpace,
+        features: usize,
+        base_values: Vec<f64>,
+        attributions: Vec<f64>,
+        predictions: Vec<f64>,
+    ) -> Explanations {
+        let outputs = base_values.len();
+        let rows = predictions.len().checked_div(outputs).unwrap_or(0);
+        let mut residuals = Vec::with_capacity(predictions.len());
+        for row in 0..rows {
+            let own = &attributions[row * features * outputs..(row + 1) * features * outputs];
+            for output in 0..outputs {
+                let sum: f64 = own.iter().skip(output).step_by(outputs).sum();
+                residuals.push(predictions[row * outputs + output] - base_values[output] - sum);
+            }
+        }
+        Explanations {
+            method,
+            exact: true,
+            space,
+            rows,
+            features,
+            outputs,
+            base_values,
+            attributions,
+            predictions,
+            residuals,
+            evaluations: 0,
+            standard_errors: Vec::new(),
+            seed: None,
+            converged: true,
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod coalitional;
 mod enumeration;
 mod explained;
 mod explainer;
@@ -13,6 +14,7 @@ pub mod game;
 mod interactions;
 mod linear;
 mod predict;
+pub mod sampling;
 pub mod trees;
 
 pub use enumeration::shapley_values;

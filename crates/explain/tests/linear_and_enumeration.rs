@@ -86,7 +86,15 @@ fn explain(
     space: Option<OutputSpace>,
 ) -> Result<hyaline_explain::Explanations, ExplainError> {
     let explainer = Explainer::new(model).unwrap();
-    explainer.explain(model, &rows(model), Request { method, space })
+    explainer.explain(
+        model,
+        &rows(model),
+        Request {
+            method,
+            space,
+            ..Request::default()
+        },
+    )
 }
 
 #[test]
@@ -139,7 +147,7 @@ fn without_a_background_the_refusal_says_how_to_get_one() {
     );
     assert_eq!(
         explain(&model, None, None).unwrap_err().to_string(),
-        "this model has no exact explanation: enumerating coalitions needs background rows (pack with --data)"
+        "this model has no explanation without background rows (pack with --data)"
     );
 }
 

@@ -168,9 +168,15 @@ fn explain(
     method: Option<Method>,
     space: Option<OutputSpace>,
 ) -> Result<Explanations, ExplainError> {
-    Explainer::new(model)
-        .unwrap()
-        .explain(model, &rows(model), Request { method, space })
+    Explainer::new(model).unwrap().explain(
+        model,
+        &rows(model),
+        Request {
+            method,
+            space,
+            ..Request::default()
+        },
+    )
 }
 
 fn assert_close(what: &str, found: &[f64], expected: &[f64]) {

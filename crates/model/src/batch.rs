@@ -260,57 +260,64 @@ impl Batch {
         }
     }
 
-    /// For every pair (coalition, background row): the row that takes feature `f` from `self`'s row `row` when bit `f`
-    /// of the coalition is set and from the background row otherwise. Row `c * background.rows() + b` of the result
-    /// belongs to coalition `c` and background row `b`.
+    /// Rows made of two: row `r` of the result takes feature `f` from `self`'s row `row` where `own` says so, and
+    /// otherwise from row `others[r]` of `background`. For each feature, `own(f, marks)` marks the rows of the result that
+    /// take the explained row's value; all marks are false before.
     ///
     /// # Panics
-    /// If `row` does not exist, the batches have different columns, or there are more than 64 features.
-    pub fn mix(&self, row: usize, background: &Batch, coalitions: &[u64]) -> Batch {
-        assert!(self.columns.len() <= 64, "a coalition holds 64 features");
+    /// If a row does not exist or the batches have different columns.
+    pub fn mix(
+        &self,
+        row: usize,
+        background: &Batch,
+        others: &[u32],
+        own: &dyn Fn(usize, &mut [bool]),
+    ) -> Batch {
         assert_eq!(
             self.columns.len(),
             background.columns.len(),
             "both batches are of one schema"
         );
-        let rows = coalitions.len() * background.rows;
+        let mut marks = vec![false; others.len()];
         let columns = self
             .columns
             .iter()
             .zip(&background.columns)
             .enumerate()
-            .map(|(feature, columns)| match columns {
-                (Column::Numbers(own), Column::Numbers(other)) => {
-                    Column::Numbers(mix_column(own[row], other, feature, coalitions))
+            .map(|(feature, columns)| {
+                marks.fill(false);
+                own(feature, &mut marks);
+                match columns {
+                    (Column::Numbers(own), Column::Numbers(other)) => {
+                        Column::Numbers(mix_column(own[row], other, others, &marks))
+                    }
+                    (Column::Symbols(own), Column::Symbols(other)) => {
+                        Column::Symbols(mix_column(own[row], other, others, &marks))
+                    }
+                    (Column::Texts(_) | Column::Tensors(_), _) => {
+                        mix_rows(&columns.0.select(&[row]), columns.1, others, &marks)
+                    }
+                    _ => unreachable!("both batches are of one schema"),
                 }
-                (Column::Symbols(own), Column::Symbols(other)) => {
-                    Column::Symbols(mix_column(own[row], other, feature, coalitions))
-                }
-                (Column::Texts(_) | Column::Tensors(_), _) => {
-                    mix_rows(&columns.0.select(&[row]), columns.1, feature, coalitions)
-                }
-                _ => unreachable!("both batches are of one schema"),
             })
             .collect();
-        Batch { rows, columns }
+        Batch {
+            rows: others.len(),
+            columns,
+        }
     }
 }
 
-fn mix_column<T: Copy>(own: T, other: &[T], feature: usize, coalitions: &[u64]) -> Vec<T> {
-    let mut mixed = Vec::with_capacity(coalitions.len() * other.len());
-    for coalition in coalitions {
-        if coalition >> feature & 1 == 1 {
-            mixed.extend(std::iter::repeat_n(own, other.len()));
-        } else {
-            mixed.extend_from_slice(other);
-        }
-    }
-    mixed
+fn mix_column<T: Copy>(own: T, other: &[T], others: &[u32], marks: &[bool]) -> Vec<T> {
+    others
+        .iter()
+        .zip(marks)
+        .map(|(&row, &mark)| if mark { own } else { other[row as usize] })
+        .collect()
 }
 
 /// [`mix_column`] for values that are not copied one by one.
-fn mix_rows(own: &Column, other: &Column, feature: usize, coalitions: &[u64]) -> Column {
-    let rows = other.len();
+fn mix_rows(own: &Column, other: &Column, others: &[u32], marks: &[bool]) -> Column {
     let both = match (own, other) {
         (Column::Texts(own), Column::Texts(other)) => {
             Column::Texts(own.iter().chain(other).cloned().collect())
@@ -321,10 +328,10 @@ fn mix_rows(own: &Column, other: &Column, feature: usize, coalitions: &[u64]) ->
         }),
         _ => unreachable!("both batches are of one schema"),
     };
-    let mut picked = Vec::with_capacity(coalitions.len() * rows);
-    for coalition in coalitions {
-        let present = coalition >> feature & 1 == 1;
-        picked.extend((0..rows).map(|row| if present { 0 } else { row + 1 }));
-    }
+    let picked: Vec<usize> = others
+        .iter()
+        .zip(marks)
+        .map(|(&row, &mark)| if mark { 0 } else { row as usize + 1 })
+        .collect();
     both.select(&picked)
 }

@@ -13,25 +13,51 @@ pub enum Method {
     Linear,
     /// Every coalition, against the background.
     Enumeration,
+    /// Sampled: a regression over coalitions drawn by leverage scores (Musco & Witter 2025, arXiv:2410.01917).
+    Leverage,
+    /// Sampled: KernelSHAP with paired coalitions (Lundberg & Lee 2017, arXiv:1705.07874; Covert & Lee 2021,
+    /// arXiv:2012.01536).
+    Kernel,
+    /// Sampled: antithetic permutations (Mitchell et al. 2022, arXiv:2104.12199).
+    Permutation,
 }
 
 impl Method {
     /// Every method, in the order in which they are preferred.
-    pub const ALL: [Method; 4] = [
+    pub const ALL: [Method; 7] = [
         Method::Interventional,
         Method::PathDependent,
         Method::Linear,
         Method::Enumeration,
+        Method::Leverage,
+        Method::Kernel,
+        Method::Permutation,
     ];
 
-    /// The method's name in requests, answers and recipes.
+    /// The method's name in requests, answers, recipes and cards.
     pub fn name(self) -> &'static str {
         match self {
             Method::Interventional => "interventional",
             Method::PathDependent => "path-dependent",
             Method::Linear => "linear",
             Method::Enumeration => "enumeration",
+            Method::Leverage => "leverage",
+            Method::Kernel => "kernel",
+            Method::Permutation => "permutation",
         }
+    }
+
+    /// The method called `name`.
+    pub fn from_name(name: &str) -> Option<Method> {
+        Method::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// Whether coalitions are drawn at random, so that an answer has a seed and standard errors.
+    pub fn is_sampled(self) -> bool {
+        matches!(
+            self,
+            Method::Leverage | Method::Kernel | Method::Permutation
+        )
     }
 }
 

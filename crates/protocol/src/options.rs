@@ -6,7 +6,7 @@ use crate::Refusal;
 use crate::json::Json;
 
 /// How to explain, and how much of it to show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Options {
     /// Method and unit; the function's own where nothing is said.
     pub(crate) request: Request,
@@ -16,26 +16,16 @@ pub(crate) struct Options {
     pub(crate) interactions: bool,
 }
 
-const METHODS: [(&str, Option<Method>); 5] = [
-    ("auto", None),
-    ("interventional", Some(Method::Interventional)),
-    ("path-dependent", Some(Method::PathDependent)),
-    ("linear", Some(Method::Linear)),
-    ("enumeration", Some(Method::Enumeration)),
-];
+/// The name that leaves the method to the function.
+const AUTO: &str = "auto";
+
+/// Most coalitions a request may ask for.
+const MOST_SAMPLES: u32 = 1_000_000;
 
 const SPACES: [(&str, OutputSpace); 2] = [
     ("margin", OutputSpace::Margin),
     ("probability", OutputSpace::Probability),
 ];
-
-/// The method's name in requests and answers.
-pub(crate) fn method_name(method: Method) -> &'static str {
-    METHODS
-        .iter()
-        .find(|(_, known)| *known == Some(method))
-        .map_or("auto", |(name, _)| name)
-}
 
 /// The space's name in requests and answers.
 pub(crate) fn space_name(space: OutputSpace) -> &'static str {
@@ -46,7 +36,8 @@ pub(crate) fn space_name(space: OutputSpace) -> &'static str {
 }
 
 impl Options {
-    /// Reads the query of an explanation: `method`, `space`, `top`, `interactions`, `seed`.
+    /// Reads the query of an explanation: `method`, `space`, `top`, `interactions`, `seed`,
+    /// `samples`, `tolerance`.
     ///
     /// # Errors
     /// For an unknown parameter or value, with what is known.
@@ -103,12 +94,11 @@ impl Options {
     fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
         match name {
             "method" => {
-                let known = METHODS.iter().find(|(known, _)| *known == value);
-                self.request.method = known
-                    .ok_or_else(|| {
-                        unknown_value(name, value, METHODS.iter().map(|(name, _)| *name))
-                    })?
-                    .1;
+                self.request.method = Method::from_name(value);
+                if self.request.method.is_none() && value != AUTO {
+                    let known = Method::ALL.into_iter().map(Method::name);
+                    return Err(unknown_value(name, value, [AUTO].into_iter().chain(known)));
+                }
             }
             "space" => {
                 let known = SPACES.iter().find(|(known, _)| *known == value);
@@ -132,15 +122,34 @@ impl Options {
                     _ => return Err(unknown_value(name, value, ["true", "false"].into_iter())),
                 };
             }
-            // Exact methods draw no random numbers; a seed is checked and changes nothing.
+            // Exact methods draw nothing; what is said about a draw is checked and changes nothing.
             "seed" => {
-                value
-                    .parse::<u64>()
-                    .map_err(|_| not_a_count(name, value, "a whole number from 0"))?;
+                let seed = value.parse().ok();
+                self.request.seed =
+                    seed.ok_or_else(|| not_a_count(name, value, "a whole number from 0"))?;
+            }
+            "samples" => {
+                let samples = value.parse().ok();
+                self.request.samples = Some(
+                    samples
+                        .filter(|samples| (1..=MOST_SAMPLES).contains(samples))
+                        .ok_or_else(|| {
+                            not_a_count(name, value, "a whole number from 1 to 1000000")
+                        })?,
+                );
+            }
+            "tolerance" => {
+                let tolerance = value.parse().ok();
+                self.request.tolerance = Some(
+                    tolerance
+                        .filter(|tolerance| *tolerance > 0.0 && *tolerance < 1.0)
+                        .ok_or_else(|| not_a_count(name, value, "a number between 0 and 1"))?,
+                );
             }
             _ => {
                 return Err(Refusal::bad_request(format!(
-                    "unknown parameter `{name}`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`"
+                    "unknown parameter `{name}`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`, \
+                     `samples`, `tolerance`"
                 )));
             }
         }

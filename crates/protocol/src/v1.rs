@@ -5,7 +5,7 @@ use hyaline_model::{Head, Model, Predictions};
 
 use crate::json::JsonWriter;
 use crate::native::read_rows;
-use crate::options::{Options, method_name, space_name};
+use crate::options::{Options, space_name};
 use crate::render::{output_names, probabilities, write_explanations, write_outcome};
 use crate::{Body, Function, Refusal, Request, Response};
 
@@ -86,17 +86,18 @@ pub(crate) fn explain(
         Method::Interventional | Method::PathDependent => "TreeShap",
         Method::Linear => "LinearShap",
         Method::Enumeration => "ExactShap",
+        Method::Leverage | Method::Kernel => "KernelShap",
+        Method::Permutation => "PermutationShap",
     });
-    let kind = if answer.method == Method::Enumeration {
-        "blackbox"
-    } else {
-        "whitebox"
+    let kind = match answer.method {
+        Method::Interventional | Method::PathDependent | Method::Linear => "whitebox",
+        _ => "blackbox",
     };
     json.key("type").texts([kind]);
     json.key("explanations").texts(["local"]);
     json.key("params").begin_object();
     json.key("method")
-        .text(method_name(answer.method))
+        .text(answer.method.name())
         .key("space")
         .text(space_name(answer.space));
     json.end_object();

@@ -51,6 +51,20 @@ impl Coalitions {
         }
     }
 
+    /// Adds a coalition given as [`Coalitions::words`] gives it.
+    ///
+    /// # Panics
+    /// If that is not [`Coalitions::stride`] words.
+    pub fn push_words(&mut self, words: &[u64]) {
+        assert_eq!(words.len(), self.stride(), "words of one coalition");
+        self.words.extend_from_slice(words);
+    }
+
+    /// Forgets all coalitions.
+    pub fn clear(&mut self) {
+        self.words.clear();
+    }
+
     /// The words of coalition `coalition`; bit `p % 64` of word `p / 64` is player `p`, the bits beyond the players are 0.
     pub fn words(&self, coalition: usize) -> &[u64] {
         &self.words[coalition * self.stride()..][..self.stride()]

@@ -77,6 +77,7 @@ fn run(case: &Value, bytes: &[u8], io: &Value) -> Result<usize, String> {
         let request = Request {
             method: Some(method),
             space: Some(OutputSpace::Probability),
+            ..Request::default()
         };
         explainer
             .explain(&model, &rows, request)
@@ -162,7 +163,15 @@ fn rewritten_models_are_explained_as_all_their_coalitions_are() {
         let explainer = Explainer::new(&model).expect("an explainer");
         let ask = |method, space| {
             explainer
-                .explain(&model, &rows, Request { method, space })
+                .explain(
+                    &model,
+                    &rows,
+                    Request {
+                        method,
+                        space,
+                        ..Request::default()
+                    },
+                )
                 .expect("explanations")
         };
         let found = ask(None, None);

@@ -8,7 +8,7 @@ use hyaline_model::{Model, sorted_positions};
 use super::{margin_names, output_names};
 use crate::Function;
 use crate::json::JsonWriter;
-use crate::options::{method_name, space_name};
+use crate::options::space_name;
 use crate::rows::Rows;
 
 /// `"explanations": [{…}, …]`, one object per row.
@@ -31,7 +31,8 @@ pub(crate) fn write_explanations(
 ///
 /// With one output, `base_value`, `prediction`, `residual` and each `attribution` are numbers and `output` names what
 /// they speak about; with several, each is an object by output name. `top` keeps the attributions of largest magnitude
-/// (summed over outputs), largest first, and adds the sum of the rest as `other`.
+/// (summed over outputs), largest first, and adds the sum of the rest as `other`. Sampled attributions have a
+/// `standard_error`, and the explanation a `seed` and whether it `converged` to the tolerance asked for.
 pub(crate) fn write_explanation(
     json: &mut JsonWriter,
     function: &Function,
@@ -60,7 +61,7 @@ pub(crate) fn write_explanation(
     };
 
     json.begin_object();
-    json.key("method").text(method_name(explanations.method));
+    json.key("method").text(explanations.method.name());
     json.key("exact").boolean(explanations.exact);
     json.key("space").text(space_name(explanations.space));
     if let [name] = names.as_slice() {
@@ -88,6 +89,14 @@ pub(crate) fn write_explanation(
             "attribution",
             &attributions[feature * outputs..][..outputs],
         );
+        if !explanations.standard_errors.is_empty() {
+            let place = (row * explanations.features + feature) * outputs;
+            per_output(
+                json,
+                "standard_error",
+                &explanations.standard_errors[place..][..outputs],
+            );
+        }
         json.end_object();
     }
     json.end_array();
@@ -112,7 +121,14 @@ pub(crate) fn write_explanation(
     );
     json.key("evaluations")
         .integer(explanations.evaluations / explanations.rows as u64);
-    json.key("seed").null();
+    json.key("seed");
+    match explanations.seed {
+        Some(seed) => json.integer(seed),
+        None => json.null(),
+    };
+    if explanations.seed.is_some() {
+        json.key("converged").boolean(explanations.converged);
+    }
     json.key("background");
     match function.background_digest() {
         Some(digest) => json.text(digest),

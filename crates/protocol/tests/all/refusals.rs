@@ -212,7 +212,8 @@ fn parameters() {
         (
             "/explain?topp=3",
             400,
-            "unknown parameter `topp`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`",
+            "unknown parameter `topp`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`, `samples`, \
+             `tolerance`",
         ),
         (
             "/explain?top=0",
