@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hyaline_pack::mlflow;
 use hyaline_pack::recipe::{Data, FILE_NAME, Function, Method, Recipe, Source};
 use hyaline_pack::report::{MEMORY_LIMIT, Report, SIZE_LIMIT};
 use hyaline_pack::{Inputs, Packed};
@@ -14,7 +15,8 @@ use crate::table::bytes;
 /// Everything a recipe can say about the function as a whole can be said by a flag; a flag wins.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A model file (ONNX, LightGBM text, XGBoost JSON or UBJ), a function.toml, or a folder with one
+    /// A model file (ONNX, LightGBM text, XGBoost JSON or UBJ, CatBoost JSON), an MLflow model folder, a function.toml, or
+    /// a folder with one
     input: PathBuf,
     /// Where to write the function; <name>.wasm when absent
     #[arg(short, long, value_name = "FILE")]
@@ -134,15 +136,15 @@ fn write(output: &Path, component: &[u8]) -> Result<()> {
 
 fn recipe(arguments: &Arguments) -> Result<Recipe> {
     let input = &arguments.input;
-    let mut recipe = if input.is_dir() {
-        let file = input.join(FILE_NAME);
-        if !file.is_file() {
-            bail!(
-                "the folder {} has no {FILE_NAME}; name the model file, or write a recipe",
-                input.display()
-            );
-        }
-        Recipe::read(&file)?
+    let recipe_file = input.join(FILE_NAME);
+    let mut recipe = if recipe_file.is_file() {
+        Recipe::read(&recipe_file)?
+    } else if input.is_dir() && !mlflow::is_model(input) {
+        bail!(
+            "the folder {} has no {FILE_NAME} and no {}; name the model file, or write a recipe",
+            input.display(),
+            mlflow::FILE_NAME
+        );
     } else if input
         .extension()
         .is_some_and(|extension| extension == "toml")

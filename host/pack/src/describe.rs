@@ -7,6 +7,7 @@ use hyaline_model::{
 use serde_json::Value;
 
 use crate::card;
+use crate::mlflow::SignatureColumn;
 use crate::recipe::{FeatureNote, Kind, Recipe};
 use crate::reference::{Reference, ReferenceError, evenly_spaced};
 
@@ -68,13 +69,15 @@ pub enum DescribeError {
     NoClasses(String),
 }
 
-/// Completes an imported model by what recipe and data say: name, features, positive class, background.
+/// Completes an imported model by what recipe, data and an MLflow signature say: name, features, positive class,
+/// background.
 pub(crate) fn describe(
     imported: Imported,
     recipe: &Recipe,
     reference: Option<&Reference>,
+    signature: &[SignatureColumn],
 ) -> Result<ModelParts, DescribeError> {
-    let schema = schema(&imported.schema, &imported.symbols, recipe, reference)?;
+    let schema = schema(&imported, recipe, reference, signature)?;
     let background = match (reference, &recipe.data) {
         (Some(reference), Some(data)) => {
             let rows = reference.batch(&schema, &imported.symbols)?;
@@ -108,11 +111,16 @@ pub(crate) fn describe(
 }
 
 fn schema(
-    imported: &Schema,
-    symbols: &Symbols,
+    imported: &Imported,
     recipe: &Recipe,
     reference: Option<&Reference>,
+    signature: &[SignatureColumn],
 ) -> Result<Schema, DescribeError> {
+    let Imported {
+        schema: imported,
+        symbols,
+        ..
+    } = imported;
     if let Some(name) = recipe
         .features
         .keys()
@@ -132,6 +140,10 @@ fn schema(
     let mut features = imported.features().to_vec();
     for feature in &mut features {
         let note = recipe.features.get(&feature.name);
+        let column = signature.iter().find(|column| column.name == feature.name);
+        if let (FeatureKind::Number, Some(column)) = (&feature.kind, column) {
+            feature.kind = kind_of(&column.kind);
+        }
         if let Some(note) = note {
             annotate(feature, note)?;
         }
@@ -144,6 +156,15 @@ fn schema(
         }
     }
     Ok(Schema::new(features)?)
+}
+
+/// What a number of MLflow's type `name` is.
+fn kind_of(name: &str) -> FeatureKind {
+    match name {
+        "long" | "integer" => FeatureKind::Integer,
+        "boolean" => FeatureKind::Boolean,
+        _ => FeatureKind::Number,
+    }
 }
 
 fn annotate(feature: &mut Feature, note: &FeatureNote) -> Result<(), DescribeError> {
@@ -246,19 +267,13 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
         .join(", ")
 }
 
-/// Golden rows: evenly spaced reference rows, or the model's example row when there is no data. The batch and the rows
-/// by name hold the same values.
+/// Golden rows: `count` (at least 1) evenly spaced reference rows. The batch and the rows by name hold the same values.
 pub(crate) fn golden_rows(
     model: &Model,
-    recipe: &Recipe,
-    reference: Option<&Reference>,
+    reference: &Reference,
+    count: usize,
 ) -> Result<(Batch, Vec<card::Row>), ReferenceError> {
-    let (Some(reference), Some(data)) = (reference, &recipe.data) else {
-        let example = model.example();
-        let row = card::row(model, &example, 0, |_| None);
-        return Ok((example, vec![row]));
-    };
-    let chosen = evenly_spaced(reference.rows(), data.golden.max(1));
+    let chosen = evenly_spaced(reference.rows(), count.max(1));
     let batch = reference
         .batch(model.schema(), model.symbols())?
         .select(&chosen);

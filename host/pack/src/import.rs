@@ -3,15 +3,17 @@
 use hyaline_formats::{ImportError, ImportOptions, Imported};
 use hyaline_model::{Head, Label};
 
+use crate::mlflow::SignatureColumn;
 use crate::recipe::Recipe;
 use crate::reference::Reference;
 
 /// Most texts of a column that can be the categories of a feature; a column of numbers soon has more.
 const MOST_CATEGORIES: usize = 4096;
 
-/// Imports `model`. `columns` are the columns of the reference data without the target.
+/// Imports `model`. `columns` are the columns of the reference data without the target; without data, those of an MLflow
+/// signature stand in.
 ///
-/// The model's own feature names count where the data has a column for each of them; else the model's features take the
+/// The model's own feature names count where there is a column for each of them; else the model's features take the
 /// names of the columns, in order, provided that there are as many.
 ///
 /// # Errors
@@ -21,6 +23,7 @@ pub(crate) fn import(
     model: &[u8],
     reference: Option<&Reference>,
     columns: Option<&[String]>,
+    signature: &[SignatureColumn],
 ) -> Result<Imported, ImportError> {
     let unnamed = ImportOptions {
         categories: categories(recipe, reference, columns),
@@ -28,10 +31,12 @@ pub(crate) fn import(
     };
     let mut plain = hyaline_formats::import(model, &unnamed)?;
     let mut notes = Vec::new();
+    let signed: Vec<String> = signature.iter().map(|column| column.name.clone()).collect();
     let options = ImportOptions {
         feature_names: match columns {
-            Some(columns) => feature_names(&plain, columns, &mut notes)?,
-            None => Vec::new(),
+            Some(columns) => feature_names(&plain, columns, "the reference data", &mut notes)?,
+            None if signed.is_empty() => Vec::new(),
+            None => feature_names(&plain, &signed, "the signature", &mut notes)?,
         },
         labels: recipe
             .output
@@ -91,6 +96,7 @@ fn categories(
 fn feature_names(
     plain: &Imported,
     columns: &[String],
+    source: &str,
     notes: &mut Vec<String>,
 ) -> Result<Vec<String>, ImportError> {
     let features = plain.schema.features();
@@ -102,7 +108,7 @@ fn feature_names(
     };
     if columns.len() != features.len() {
         return Err(ImportError::invalid(
-            "reference data",
+            source.trim_start_matches("the "),
             format!(
                 "no column `{}` for the model's feature of that name, and {} columns besides the target cannot stand \
                  for {} features by position; name the columns like the features",
@@ -113,7 +119,7 @@ fn feature_names(
         ));
     }
     notes.push(format!(
-        "the model's {} features take the names of the reference data's columns, in order (`{}` is `{}`, …)",
+        "the model's {} features take the names of {source}'s columns, in order (`{}` is `{}`, …)",
         features.len(),
         features[0].name,
         columns[0]

@@ -18,6 +18,7 @@ mod digest;
 mod engine;
 mod import;
 mod json;
+pub mod mlflow;
 mod pack;
 mod proof;
 pub mod recipe;

@@ -8,7 +8,6 @@ use hyaline_formats::ImportError;
 use hyaline_model::{Batch, Core, ImageError, Model, ModelParts};
 use serde_json::Value;
 
-use crate::answers::method_name;
 use crate::card::{self, Card, ExplainerCard, Golden};
 use crate::covers::{self, Covers};
 use crate::describe::{DescribeError, describe, golden_rows};
@@ -16,8 +15,9 @@ use crate::digest::sha256;
 use crate::engine::{Engine, TABULAR};
 use crate::import::import;
 use crate::json;
+use crate::mlflow::{self, MlflowError, MlflowModel};
 use crate::proof::{ProofError, golden, prove};
-use crate::recipe::Recipe;
+use crate::recipe::{Data, Recipe};
 use crate::reference::{Reference, ReferenceError};
 use crate::report::{Report, Step, Steps};
 use crate::sandbox::{Cause, Sandbox};
@@ -31,37 +31,54 @@ pub struct Inputs {
     pub model: Vec<u8>,
     /// The reference data, CSV with a header.
     pub reference: Option<Vec<u8>>,
+    /// What an MLflow model folder says of the model, where it came from one.
+    pub mlflow: Option<MlflowModel>,
 }
 
-/// A file that cannot be read.
+/// Files that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} {} cannot be read", .path.display())]
-pub struct InputError {
-    what: &'static str,
-    path: PathBuf,
-    source: std::io::Error,
+pub enum InputError {
+    /// The file system refuses.
+    #[error("{what} {} cannot be read", .path.display())]
+    Unreadable {
+        /// What the file is for.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder has no model to pack.
+    #[error(transparent)]
+    Mlflow(#[from] MlflowError),
 }
 
 impl Inputs {
-    /// Reads the files of `recipe`.
+    /// Reads the files of `recipe`. A model path that is an MLflow folder stands for the best of the folder's files.
     ///
     /// # Errors
     /// [`InputError`] naming the file.
     pub fn read(recipe: &Recipe) -> Result<Inputs, InputError> {
         let read = |what, path: &Path| {
-            std::fs::read(path).map_err(|source| InputError {
+            std::fs::read(path).map_err(|source| InputError::Unreadable {
                 what,
                 path: path.to_owned(),
                 source,
             })
         };
+        let path = &recipe.model.path;
+        let mlflow = mlflow::is_model(path)
+            .then(|| MlflowModel::read(path))
+            .transpose()?;
+        let model = mlflow.as_ref().map_or(path, |mlflow| &mlflow.path);
         Ok(Inputs {
-            model: read("the model", &recipe.model.path)?,
+            model: read("the model", model)?,
             reference: recipe
                 .data
                 .as_ref()
                 .map(|data| read("the reference data", &data.path))
                 .transpose()?,
+            mlflow,
         })
     }
 }
@@ -132,12 +149,27 @@ pub fn pack(
         .map(|reference| reference.feature_names(target))
         .transpose();
     let names = names.map_err(PackError::Reference)?;
-    let mut imported = import(recipe, &inputs.model, reference.as_ref(), names.as_deref())
-        .map_err(PackError::Import)?;
-    let notes = std::mem::take(&mut imported.notes);
+    let signature = inputs
+        .mlflow
+        .as_ref()
+        .map_or(&[][..], |mlflow| &mlflow.columns);
+    let mut imported = import(
+        recipe,
+        &inputs.model,
+        reference.as_ref(),
+        names.as_deref(),
+        signature,
+    )
+    .map_err(PackError::Import)?;
+    let mut notes = inputs
+        .mlflow
+        .as_ref()
+        .map_or_else(Vec::new, |mlflow| mlflow.notes.clone());
+    notes.append(&mut imported.notes);
 
     steps.begin(Step::Describe);
-    let mut parts = describe(imported, recipe, reference.as_ref()).map_err(PackError::Describe)?;
+    let mut parts =
+        describe(imported, recipe, reference.as_ref(), signature).map_err(PackError::Describe)?;
     let mut model = Model::new(parts.clone()).map_err(PackError::Model)?;
     let rows = reference
         .as_ref()
@@ -152,8 +184,12 @@ pub fn pack(
 
     steps.begin(Step::Answer);
     let explainer = Explainer::new(&model).map_err(PackError::Explainer)?;
-    let (batch, rows) =
-        golden_rows(&model, recipe, reference.as_ref()).map_err(PackError::Reference)?;
+    let (batch, rows) = match (&reference, &recipe.data) {
+        (Some(reference), Some(data)) => {
+            golden_rows(&model, reference, data.golden).map_err(PackError::Reference)?
+        }
+        _ => example_rows(&model, inputs.mlflow.as_ref(), &mut notes),
+    };
     let golden = golden(&model, &explainer, &batch, rows).map_err(PackError::Proof)?;
     let explainer = explainer_card(model.parts(), &explainer, covers, &golden);
     let mut card = draft(recipe, &model, explainer, &inputs.model);
@@ -207,6 +243,29 @@ pub fn pack(
         card,
         report,
     })
+}
+
+/// Golden rows without reference data: those of an MLflow input example, else the model's example row.
+fn example_rows(
+    model: &Model,
+    mlflow: Option<&MlflowModel>,
+    notes: &mut Vec<String>,
+) -> (Batch, Vec<card::Row>) {
+    let example = mlflow.and_then(|mlflow| mlflow.example.as_deref());
+    let rows = example.map(|example| {
+        let example = Reference::parse(example)?;
+        golden_rows(model, &example, Data::default_golden())
+    });
+    match rows {
+        Some(Ok(rows)) => return rows,
+        Some(Err(error)) => {
+            notes.push(format!("the input example does not fit the model: {error}"));
+        }
+        None => {}
+    }
+    let example = model.example();
+    let row = card::row(model, &example, 0, |_| None);
+    (example, vec![row])
 }
 
 /// The card as the model image carries it: everything but what is known only afterwards.
@@ -302,13 +361,17 @@ fn explainer_card(
                  {features} features are few enough to be exact"
             ),
         },
+        (Some(Method::Leverage | Method::Kernel | Method::Permutation), _) => format!(
+            "sampled coalitions of its {features} features against the {background_rows} background rows, with a standard \
+             error for every value"
+        ),
         (None, Err(refusal)) => refusal.clone(),
         (None, Ok(_)) => "the method is chosen by each request".to_owned(),
     };
     ExplainerCard {
         method: explainer
             .default_method()
-            .map_or("none", method_name)
+            .map_or("none", Method::name)
             .to_owned(),
         reason,
         exact: answered.is_some_and(|explanations| explanations.exact),
