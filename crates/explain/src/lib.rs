@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod counterfactuals;
 mod coalitional;
 mod enumeration;
 mod explained;
@@ -14,12 +15,20 @@ pub mod game;
 mod interactions;
 mod linear;
 mod predict;
+mod reference_statistics;
 pub mod sampling;
 pub mod trees;
 
+pub use counterfactuals::{
+    Counterfactual, CounterfactualRequest, Counterfactuals, Goal, Reason, counterfactuals,
+};
 pub use enumeration::shapley_values;
 pub use explainer::{ExplainError, Explainer, Request};
 pub use explanation::{Explanations, OutputSpace};
 pub use hyaline_model::Method;
 pub use interactions::Interactions;
 pub use predict::{Answers, Predict};
+pub use reference_statistics::{
+    CategoryStatistics, Change, FeatureStatistics, NumberStatistics, ReferenceStatistics, ReferenceView,
+    Value, reference_rows,
+};

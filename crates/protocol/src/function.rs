@@ -1,12 +1,14 @@
 //! A loaded function: the model, its explainer, and every document about it that does not change.
 
 use hyaline_explain::{
-    ExplainError, Explainer, Explanations, Interactions, Request as ExplainRequest,
+    ExplainError, Explainer, Explanations, Interactions, ReferenceStatistics, ReferenceView,
+    Request as ExplainRequest, reference_rows,
 };
 use hyaline_model::{ImageError, Model, Predictions};
 
 use crate::card::Card;
 use crate::documents::Documents;
+use crate::json::JsonWriter;
 use crate::rows::{Rows, RowsBuilder, Vocabulary};
 use crate::{Refusal, digest};
 
@@ -32,6 +34,8 @@ pub struct Function {
     vocabulary: Vocabulary,
     model_digest: String,
     background_digest: Option<String>,
+    reference: Result<ReferenceStatistics, ExplainError>,
+    reference_digest: Option<String>,
     documents: Documents,
 }
 
@@ -60,9 +64,23 @@ impl Function {
             };
             card.background_digest.clone().unwrap_or_else(own)
         });
+        let reference = match reference_rows(&model) {
+            Some(rows) => ReferenceStatistics::new(&model, model.symbols(), rows),
+            None => Err(ExplainError::Unsupported(
+                "the function has no reference rows to learn from what values occur; pack it with --data".to_owned(),
+            )),
+        };
+        let reference_digest = match &model.parts().reference {
+            Some(reference) => Some(digest::sha256(
+                &borsh::to_vec(&reference.rows).expect("writing to memory cannot fail"),
+            )),
+            None => background_digest.clone(),
+        };
         Function {
             vocabulary: Vocabulary::new(&model),
             documents: Documents::new(&model, &card),
+            reference,
+            reference_digest,
             model,
             explainer,
             model_digest,
@@ -116,6 +134,33 @@ impl Function {
     /// Digest of the background rows, `sha256:…`; `None` without a background.
     pub fn background_digest(&self) -> Option<&str> {
         self.background_digest.as_deref()
+    }
+
+    /// Digest of the reference rows, or of the background rows where these serve instead; `None` with neither.
+    pub fn reference_digest(&self) -> Option<&str> {
+        self.reference_digest.as_deref()
+    }
+
+    /// The reference rows (or the background rows, where there are no others) and their statistics.
+    ///
+    /// # Errors
+    /// When there are none, or the model has features without such statistics.
+    pub(crate) fn reference(&self) -> Result<ReferenceView<'_>, Refusal> {
+        match (reference_rows(&self.model), &self.reference) {
+            (Some(rows), Ok(statistics)) => Ok(ReferenceView { rows, statistics }),
+            (_, Err(error)) => Err(refusal(error.clone())),
+            (None, Ok(_)) => unreachable!("statistics are of reference rows"),
+        }
+    }
+
+    /// Writes the members `reference` and `model`: the digests of what an explanation stands on.
+    pub(crate) fn write_provenance(&self, json: &mut JsonWriter) {
+        json.key("reference");
+        match self.reference_digest() {
+            Some(digest) => json.text(digest),
+            None => json.null(),
+        };
+        json.key("model").text(&self.model_digest);
     }
 
     pub(crate) fn documents(&self) -> &Documents {
@@ -182,7 +227,7 @@ impl Function {
     }
 }
 
-fn refusal(error: ExplainError) -> Refusal {
+pub(crate) fn refusal(error: ExplainError) -> Refusal {
     match error {
         ExplainError::Unsupported(text) => Refusal::unsupported(text),
         other => Refusal::bad_request(other.to_string()),

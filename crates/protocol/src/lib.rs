@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`rows`] | objects, lists, `instances`, `dataframe_split`, CSV → checked rows |
 //! | `native` | `/predict`, `/explain` |
+//! | `counterfactual` | `/counterfactual` |
 //! | `v1` | KServe V1 |
 //! | `v2` | Open Inference Protocol V2, JSON and binary tensors |
 //! | `mlflow` | `/ping`, `/invocations` of MLflow and SageMaker containers |
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod card;
+mod counterfactual;
 mod digest;
 mod documents;
 mod function;
@@ -24,6 +26,7 @@ mod media;
 mod mlflow;
 mod native;
 mod options;
+mod parameters;
 mod path;
 mod refusal;
 mod render;

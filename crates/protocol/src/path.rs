@@ -10,6 +10,7 @@ pub(crate) enum Route<'p> {
     OpenApi,
     Predict,
     Explain,
+    Counterfactual,
     Ping,
     Invocations,
     V1Models,
@@ -53,6 +54,7 @@ impl Route<'_> {
         match self {
             Route::Predict
             | Route::Explain
+            | Route::Counterfactual
             | Route::Invocations
             | Route::V1Predict { .. }
             | Route::V1Explain { .. }
@@ -90,6 +92,7 @@ fn exact<'p>(segments: &[&'p str]) -> Option<Route<'p>> {
         ["openapi.json"] => Route::OpenApi,
         ["predict"] => Route::Predict,
         ["explain"] => Route::Explain,
+        ["counterfactual"] => Route::Counterfactual,
         ["ping"] => Route::Ping,
         ["invocations"] => Route::Invocations,
         ["v1", "models"] => Route::V1Models,

@@ -8,5 +8,5 @@ pub(crate) use explanation::{write_explanation, write_explanations};
 pub(crate) use interactions::write_interactions;
 pub(crate) use prediction::{
     label_text, margin_names, output_names, probabilities, write_label, write_outcome,
-    write_predictions,
+    write_prediction, write_predictions,
 };

@@ -69,11 +69,21 @@ pub(crate) fn probabilities<'p>(
 pub(crate) fn write_predictions(json: &mut JsonWriter, model: &Model, predictions: &Predictions) {
     json.key("predictions").begin_array();
     for row in 0..predictions.rows {
-        json.begin_object();
-        write_members(json, model, predictions, row);
-        json.end_object();
+        write_prediction(json, model, predictions, row);
     }
     json.end_array();
+}
+
+/// The prediction of one row.
+pub(crate) fn write_prediction(
+    json: &mut JsonWriter,
+    model: &Model,
+    predictions: &Predictions,
+    row: usize,
+) {
+    json.begin_object();
+    write_members(json, model, predictions, row);
+    json.end_object();
 }
 
 /// What a plain scikit-learn server would answer for a row: the label of a classifier, the value of a regressor (a list

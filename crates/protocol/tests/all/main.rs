@@ -1,6 +1,7 @@
 //! Requests with pinned answers and refusals, over small models whose arithmetic can be done by hand.
 
 mod answers;
+mod counterfactual;
 mod documents;
 mod functions;
 mod refusals;
