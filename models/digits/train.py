@@ -115,7 +115,22 @@ def grid_attributions(answer: Callable[[np.ndarray], np.ndarray], image: np.ndar
     return worth[0], phi
 
 
-def write_golden(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
+def gradients(network: Network, image: np.ndarray, label: int, steps: int = 4000) -> dict:
+    """Derivatives [8, 8] of the label's probability and score by the cells, at the image and integrated from black (midpoints)."""
+    spaces = {"probability": lambda rows: nnx.softmax(network(rows))[:, label].sum(), "margin": lambda rows: network(rows)[:, label].sum()}
+    way = ((np.arange(steps, dtype=np.float32) + 0.5) / steps)[:, None, None, None] * image[None, 0, :, :, None]
+    answer = {}
+    for space, output in spaces.items():
+        slope = jax.jit(jax.grad(output))
+        integrated = np.asarray(slope(way), dtype=np.float64).mean(axis=0)[:, :, 0] * image[0]
+        gap = abs(integrated.sum() - float(output(image[None, 0, :, :, None]) - output(np.zeros_like(way[:1]))))
+        if not gap < 1e-2:
+            raise SystemExit(f"integrated gradients miss the way from black to the {space} by {gap}")
+        answer[space] = {"gradient": np.asarray(slope(image[None, 0, :, :, None]))[0, :, :, 0], "integrated": integrated}
+    return {space: {key: np.round(values.astype(float), 7).tolist() for key, values in part.items()} for space, part in answer.items()}
+
+
+def write_golden(network: Network, images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> None:
     """Writes `golden.jsonl`: one held-out image per line with its expected answer."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -134,6 +149,7 @@ def write_golden(images: np.ndarray, labels: np.ndarray, probabilities: np.ndarr
                 "values": [float(v) for v in probabilities[i]],
                 "margin": [float(v) for v in answer(image[None])[0, 10:]],
                 "grid": {key: {"base": base[part].tolist(), "attributions": phi[:, part].tolist()} for key, part in spaces.items()},
+                "gradients": gradients(network, image, int(labels[i])),
                 "explainer": "exact: all 2^16 coalitions of the 4x4 grid of 2x2 cells (row-major), absent cells black",
             }
             file.write(json.dumps(line, allow_nan=False) + "\n")
@@ -155,7 +171,7 @@ def main() -> None:
     expected = np.asarray(nnx.softmax(network(last(test))))
     if list(labels) != list(expected.argmax(axis=1)) or np.abs(probabilities - expected).max() > 1e-5:
         raise SystemExit("the exported model answers other than JAX")
-    write_golden(test[:20], labels[:20], probabilities[:20])
+    write_golden(network, test[:20], labels[:20], probabilities[:20])
     check_figures(HERE, {
         "accuracy": rounded(accuracy_score(test_digits, labels)),
         "log_loss": rounded(log_loss(test_digits, probabilities / probabilities.sum(axis=1, keepdims=True))),
