@@ -177,7 +177,7 @@ fn refusals_name_inputs_and_outputs() {
             &[],
             "Y"
         )),
-        "ONNX input `X`: not supported: it has 4 axes, expected rows and columns"
+        "ONNX output `Y`: not supported: shape [2, 3, 224, 224] for two rows, expected one row of numbers each"
     );
     assert_eq!(
         refusal(&model(value("X", FLOAT, &[0, 0]), &identity, &[], "Y")),

@@ -13,19 +13,27 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod backward;
 mod convolution;
 mod dense;
 mod matrix;
+mod normalise;
 mod panels;
 mod pool;
+mod recurrent;
+mod resample;
 mod window;
 
 pub use activation::{Activation, exp, sigmoid, tanh};
+pub use backward::{convolve_backward, layers_backward, pool_backward};
 pub use convolution::convolve;
 pub use dense::{Layer, layers};
 pub use matrix::multiply;
+pub use normalise::{Neighbours, local_response, softmax, standardise};
 pub use panels::Panels;
 pub use pool::{Pool, pool, spread};
+pub use recurrent::{Cell, Direction, Recurrence, States};
+pub use resample::{Taps, resample};
 pub use window::Window;
 
 /// Samples (rows, pixels) that the inner loops carry side by side.

@@ -73,7 +73,7 @@ pub fn pool(kind: Pool, window: &Window, x: &[f32]) -> Vec<f32> {
 }
 
 /// For every element of the window: outputs and first position, per axis.
-fn ways(window: &Window) -> Vec<[(std::ops::Range<usize>, usize); 3]> {
+pub(crate) fn ways(window: &Window) -> Vec<[(std::ops::Range<usize>, usize); 3]> {
     let mut ways = Vec::with_capacity(window.kernel_size());
     for z in 0..window.kernel[0] {
         for y in 0..window.kernel[1] {
@@ -119,7 +119,7 @@ fn gather(
 }
 
 /// What sums are divided by, per output.
-fn counts(kind: Pool, window: &Window, ways: &[[(std::ops::Range<usize>, usize); 3]]) -> Vec<f32> {
+pub(crate) fn counts(kind: Pool, window: &Window, ways: &[[(std::ops::Range<usize>, usize); 3]]) -> Vec<f32> {
     match kind {
         Pool::Max | Pool::Norm(_) => Vec::new(),
         Pool::Average => {

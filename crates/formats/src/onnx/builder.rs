@@ -46,6 +46,8 @@ pub(crate) struct Builder {
     constants: Vec<Tensor>,
     nodes: Vec<Made>,
     labels: BTreeMap<Value, Vec<Label>>,
+    /// Whether the file was made for exactly one row.
+    pub(super) one_row: bool,
 }
 
 impl Builder {

@@ -13,7 +13,7 @@ use super::head::Answer;
 use super::inputs::Inputs;
 use super::link::link;
 use super::rewrite::Rewritten;
-use super::{affine, exponential, merge};
+use super::{affine, exponential, fuse, merge};
 use crate::{ImportError, Imported};
 
 /// Rows of the example batch.
@@ -58,6 +58,10 @@ pub(super) fn finish(
     let schema = self::schema(&features)?;
     let (Rewritten { graph, wanted: ids }, core) =
         explainable(&probe, &schema, &answer, &mut notes);
+    let (graph, ids) = match fuse::fuse(&graph, &ids) {
+        Some(fused) if core == Core::Opaque => (fused.graph, fused.wanted),
+        _ => (graph, ids),
+    };
     let probe = Probe {
         graph: &graph,
         symbols: &symbols,

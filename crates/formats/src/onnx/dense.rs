@@ -9,9 +9,9 @@ use hyaline_model::graph::dense::{
 };
 use hyaline_model::{Data, ElementType, Tensor};
 
-use super::builder::{Builder, Value};
+use super::builder::{Builder, SAMPLE_ROWS, Value};
 use super::node::Node;
-use super::{constants, pairwise};
+use super::{constants, neural, pairwise, text};
 use crate::ImportError;
 
 /// Adds what the operator `node` does to `graph`; one value per output comes back (fewer when the rest is never made).
@@ -88,13 +88,14 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
                     &[node.operand(0)?, shape],
                 )?])
             }
-            Some(_) => simple(
-                graph,
-                Reshape {
+            Some(shape) => {
+                let op = Reshape {
                     allow_zero: node.flag("allowzero", false)?,
-                }
-                .into(),
-            ),
+                };
+                let x = node.operand(0)?;
+                let shape = for_any_rows(graph, x, shape);
+                Ok(vec![graph.push(node, op, &[x, shape])?])
+            }
         },
         "Flatten" => simple(graph, Flatten { axis: axis(1)? }.into()),
         "Squeeze" => {
@@ -216,12 +217,34 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "BatchNormalization" => batch_normalization(node, graph),
         "Scan" => pairwise::lower_scan(node, graph),
         "If" | "Loop" | "SequenceMap" => Err(node.unsupported("graphs inside operators")),
-        "RegexFullMatch" | "StringConcat" | "StringNormalizer" | "StringSplit"
-        | "TfIdfVectorizer" | "Tokenizer" => Err(node.unsupported(
-            "manipulating text; turn text into numbers or categories before the model",
-        )),
-        _ => Err(node.unsupported("this operator is not one the tabular engine runs")),
+        op if text::recognises(op) => text::lower(node, graph),
+        _ => neural::lower(node, graph),
     }
+}
+
+/// The shape that a value is given, where the file was made for one row: its first extent, 1, becomes the number of rows.
+fn for_any_rows(graph: &mut Builder, x: Value, shape: Value) -> Value {
+    let (Some(sample), Some(Data::I64(extents))) =
+        (graph.sample(x), graph.constant_of(shape).map(Tensor::data))
+    else {
+        return shape;
+    };
+    let ([1, rest @ ..], [SAMPLE_ROWS, ..]) = (&extents[..], sample.shape()) else {
+        return shape;
+    };
+    let open = rest.contains(&-1);
+    let product = rest
+        .iter()
+        .try_fold(1i64, |product, &extent| product.checked_mul(extent));
+    let per_row = (sample.data().len() / SAMPLE_ROWS) as i64;
+    // 0 keeps the operand's first extent, which is the number of rows.
+    let first = match (open, product) {
+        (true, _) if graph.one_row => 0,
+        (false, Some(product)) if product == per_row => -1,
+        _ => return shape,
+    };
+    let extents: Vec<i64> = std::iter::once(first).chain(rest.iter().copied()).collect();
+    integers_constant(graph, &extents)
 }
 
 fn unary(node: &Node<'_>) -> Result<Option<Unary>, ImportError> {
@@ -511,7 +534,7 @@ fn gemm(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError>
     graph.push_many(node, op, &operands, 1)
 }
 
-/// `(x - mean) / √(variance + ε) · scale + bias` of a `[rows, channels]` operand; the factors are folded.
+/// `(x - mean) / √(variance + ε) · scale + bias` of a `[rows, channels, …]` operand; the factors are folded.
 fn batch_normalization(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError> {
     if node.flag("training_mode", false)? {
         return Err(node.unsupported("training mode"));
@@ -529,6 +552,8 @@ fn batch_normalization(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value
     let factor = graph.push(node, Binary::Div, &[scale, deviation])?;
     let shift = graph.push(node, Binary::Mul, &[mean, factor])?;
     let shift = graph.push(node, Binary::Sub, &[bias, shift])?;
+    let factor = neural::per_channel(node, graph, factor)?;
+    let shift = neural::per_channel(node, graph, shift)?;
     let scaled = graph.push(node, Binary::Mul, &[node.operand(0)?, factor])?;
     Ok(vec![graph.push(node, Binary::Add, &[scaled, shift])?])
 }

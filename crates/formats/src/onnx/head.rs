@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hyaline_model::graph::Op;
-use hyaline_model::graph::dense::{Binary, Concat, Reshape, Unary};
+use hyaline_model::graph::dense::{ArgExtreme, Binary, Cast, Compare, Concat, Reshape, Unary};
 use hyaline_model::graph::ml::{LabelEncoder, Labels};
 use hyaline_model::{Data, ElementType, Label, Symbols, Tensor};
 
@@ -12,6 +12,7 @@ use super::inputs::Dictionary;
 use super::node::Node;
 use super::proto::GraphProto;
 use super::shorten;
+use super::text::Columns;
 use crate::{ImportError, ImportOptions};
 
 /// What a name of the file stands for.
@@ -21,6 +22,8 @@ pub(crate) enum Bound {
     Value(Value),
     /// A dictionary input.
     Dictionary(Dictionary),
+    /// An input with free text beside categories.
+    Columns(Columns),
     /// A score per class (`ZipMap`).
     Classes {
         /// `[rows, classes]`
@@ -151,7 +154,10 @@ pub(super) fn read(
         }
         [(name, &Bound::Value(value)), ref rest @ ..] => {
             ignore(rest);
-            regression(builder, name, value, options)?
+            match scored(builder, value, options) {
+                Some(answer) => answer,
+                None => regression(builder, name, value, options)?,
+            }
         }
         [(name, _), ..] => {
             let reason = "it is a map or a sequence, expected a label or numbers";
@@ -214,6 +220,44 @@ fn regression(
         }
     };
     Ok(Answer::Regression { value, targets })
+}
+
+/// A classifier that only scores, for whose scores the user has labels: the label is that of the highest score, or whether
+/// the only score is above one half.
+fn scored(builder: &mut Builder, scores: Value, options: &ImportOptions) -> Option<Answer> {
+    let labels: Vec<Label> = (0..options.labels.len() as i64)
+        .map(Label::Integer)
+        .collect();
+    let label = match builder.sample(scores).map(Tensor::shape) {
+        Some(&[SAMPLE_ROWS, columns]) if columns > 1 && columns == labels.len() => {
+            let highest = ArgExtreme {
+                axis: 1,
+                largest: true,
+                keep: false,
+                last: false,
+            };
+            builder.answer("label", highest, &[scores])
+        }
+        Some([SAMPLE_ROWS] | [SAMPLE_ROWS, 1]) if labels.len() == 2 => {
+            let half = match builder.element_type(scores) {
+                ElementType::F32 => Data::F32(vec![0.5]),
+                ElementType::F64 => Data::F64(vec![0.5]),
+                _ => return None,
+            };
+            let half = builder.constant(Tensor::new(vec![], half)?);
+            let above = builder
+                .answer("label", Compare::Greater, &[scores, half])
+                .ok()?;
+            let to = ElementType::I64;
+            builder.answer("label", Cast { to }, &[above])
+        }
+        _ => return None,
+    };
+    Some(Answer::Classification {
+        label: label.ok()?,
+        scores,
+        labels,
+    })
 }
 
 /// Refuses anything but one label per row.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hyaline_model::graph::GraphInput;
-use hyaline_model::{Categories, ElementType, Feature, FeatureKind, Unseen};
+use hyaline_model::{Categories, ElementType, Feature, FeatureKind, TensorKind, Unseen};
 
 use super::builder::{Builder, Value};
 use super::constants::{element_type, text};
@@ -11,10 +11,14 @@ use super::head::Bound;
 use super::node::Node;
 use super::proto::{AttributeProto, GraphProto, ModelProto, TypeProto, ValueInfoProto};
 use super::shorten;
+use super::text::{Columns, FreeText};
 use crate::{ImportError, ImportOptions};
 
 /// Widest input that is taken.
 const MAX_FEATURES: i64 = 1 << 16;
+
+/// Most numbers of one row of a tensor.
+const MAX_NUMBERS: i64 = 1 << 22;
 
 /// The features, in the order of the inputs.
 #[derive(Debug)]
@@ -40,7 +44,11 @@ struct Declared<'a> {
     /// `None` when the file leaves it open.
     width: Option<i64>,
     flat: bool,
+    /// Extents of one row, where it has more than one axis.
+    extents: Option<Vec<u32>>,
     keys: Option<Vec<String>>,
+    /// Whether the file says that there is one row.
+    one_row: bool,
 }
 
 /// Adds the inputs to `builder`, binds their names and describes them as features.
@@ -71,6 +79,8 @@ pub(super) fn read(
     {
         declared.push(declare(info, graph)?);
     }
+    let free_text = FreeText::of(graph);
+    builder.one_row = !declared.is_empty() && declared.iter().all(|input| input.one_row);
     let names = named(model, options);
     let open = declared
         .iter()
@@ -99,29 +109,53 @@ pub(super) fn read(
                 format!("{width} columns, expected 1 to {MAX_FEATURES}"),
             ));
         }
-        let value = builder.input(GraphInput {
-            name: input.name.to_owned(),
-            element_type: input.element_type,
-            first_feature: features.len() as u32,
-            features: width as u32,
-            flat: input.flat,
-            extents: None,
-        });
+        let mut add = |element_type, first_feature: usize, width: usize| {
+            builder.input(GraphInput {
+                name: input.name.to_owned(),
+                element_type,
+                first_feature: first_feature as u32,
+                features: width as u32,
+                flat: input.flat,
+                extents: input.extents.clone(),
+            })
+        };
+        let types = match input.element_type {
+            ElementType::Symbol => column_types(&free_text.kinds(input.name, width as usize)),
+            other => vec![other; width as usize],
+        };
+        let first = features.len();
+        let made = if types.iter().all(|&found| found == types[0]) {
+            let value = add(types[0], first, types.len());
+            match &input.keys {
+                Some(keys) => Bound::Dictionary(Dictionary {
+                    keys: keys.clone(),
+                    value,
+                }),
+                None => Bound::Value(value),
+            }
+        } else {
+            let columns = types.iter().enumerate();
+            Bound::Columns(Columns {
+                values: columns
+                    .map(|(column, &found)| add(found, first + column, 1))
+                    .collect(),
+            })
+        };
         for column in 0..width as usize {
             let name = match &input.keys {
                 Some(keys) => keys[column].clone(),
                 None if width == 1 => input.name.to_owned(),
                 None => format!("{}_{column}", input.name),
             };
-            features.push(Feature::new(name, kind(input.element_type)));
+            let kind = match &input.extents {
+                None => kind(types[column]),
+                Some(extents) => FeatureKind::Tensor(TensorKind {
+                    extents: extents.clone(),
+                    image: None,
+                }),
+            };
+            features.push(Feature::new(name, kind));
         }
-        let made = match &input.keys {
-            Some(keys) => Bound::Dictionary(Dictionary {
-                keys: keys.clone(),
-                value,
-            }),
-            None => Bound::Value(value),
-        };
         if bound.insert(input.name.to_owned(), made).is_some() {
             return Err(ImportError::invalid(place(), "two inputs have this name"));
         }
@@ -152,6 +186,18 @@ pub(super) fn read(
         return Err(ImportError::invalid("ONNX file", "it has no inputs"));
     }
     Ok(Inputs { features, notes })
+}
+
+/// Element types of text columns, by whether they are free text.
+fn column_types(free: &[bool]) -> Vec<ElementType> {
+    let of = |&free: &bool| {
+        if free {
+            ElementType::Text
+        } else {
+            ElementType::Symbol
+        }
+    };
+    free.iter().map(of).collect()
 }
 
 fn kind(element_type: ElementType) -> FeatureKind {
@@ -202,6 +248,8 @@ fn declare<'a>(info: &'a ValueInfoProto, graph: &GraphProto) -> Result<Declared<
             element_type: ElementType::F32,
             width,
             flat: false,
+            extents: None,
+            one_row: false,
             keys: Some(keys),
         });
     }
@@ -217,23 +265,49 @@ fn declare<'a>(info: &'a ValueInfoProto, graph: &GraphProto) -> Result<Declared<
             .map(|dim| dim.dim_value.filter(|&extent| extent > 0))
             .collect()
     });
-    let (width, flat) = match dims[..] {
-        [_] => (Some(1), true),
-        [_, width] => (width, false),
-        _ => {
-            return Err(unsupported(format!(
-                "it has {} axes, expected rows and columns",
-                dims.len()
-            )));
+    let (width, flat, extents) = match dims[..] {
+        [_] => (Some(1), true, None),
+        [_, width] => (width, false, None),
+        [_, ref extents @ ..] => {
+            let extents = row_extents(extents).map_err(unsupported)?;
+            (Some(1), false, Some(extents))
         }
+        [] => return Err(unsupported("it has no axes, expected rows".to_owned())),
     };
+    if extents.is_some() && matches!(element_type, ElementType::Symbol | ElementType::Text) {
+        return Err(unsupported(format!(
+            "texts with {} axes, expected rows and columns",
+            dims.len()
+        )));
+    }
     Ok(Declared {
         name: &info.name,
         element_type,
         width,
         flat,
+        extents,
+        one_row: dims.first() == Some(&Some(1)),
         keys: None,
     })
+}
+
+/// The extents of one row of a tensor.
+fn row_extents(extents: &[Option<i64>]) -> Result<Vec<u32>, String> {
+    let mut elements = 1i64;
+    let mut known = Vec::with_capacity(extents.len());
+    for &extent in extents {
+        let extent = extent.ok_or_else(|| {
+            format!("axes {extents:?} behind the rows; export it with fixed extents")
+        })?;
+        elements = elements.saturating_mul(extent);
+        known.push(u32::try_from(extent).unwrap_or(u32::MAX));
+    }
+    if elements > MAX_NUMBERS {
+        return Err(format!(
+            "{elements} numbers per row, expected up to {MAX_NUMBERS}"
+        ));
+    }
+    Ok(known)
 }
 
 /// Columns that the first operator on the input is made for, where its attributes tell.

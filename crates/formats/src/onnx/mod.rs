@@ -10,15 +10,18 @@ mod constants;
 mod core;
 mod dense;
 mod exponential;
+mod fuse;
 mod head;
 mod inputs;
 mod link;
 mod merge;
 mod ml;
+mod neural;
 mod node;
 mod pairwise;
 mod proto;
 mod rewrite;
+mod text;
 mod texts;
 mod trees;
 
@@ -136,6 +139,9 @@ fn lower(
             vec![Bound::Value(inputs::vectorize(&node, &keys)?)]
         }
         ("", "Identity", Some(other)) => vec![other],
+        ("ai.onnx.ml" | "", _, Some(Bound::Columns(columns))) => {
+            vec![Bound::Value(columns.pick(&node, builder)?)]
+        }
         (_, _, Some(_)) => return Err(node.unsupported("an operand that is a map or a sequence")),
         ("", "SequenceConstruct", None) => {
             return Err(node.unsupported("several answers per row; export one model per answer"));
@@ -147,7 +153,7 @@ fn lower(
             None,
         ) => values(trees::lower(&node, builder)?),
         ("ai.onnx.ml", ..) => values(ml::lower(&node, builder)?),
-        ("com.microsoft", "Tokenizer", None) => return dense::lower(&node, builder).map(|_| ()),
+        ("com.microsoft", "Tokenizer", None) => values(text::lower(&node, builder)?),
         ("com.microsoft", "CDist", None) => values(pairwise::lower_cdist(&node, builder)?),
         _ => return Err(node.unsupported("an operator of a domain that is not known here")),
     };

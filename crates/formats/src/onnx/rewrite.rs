@@ -105,7 +105,7 @@ pub(super) fn replace(
 }
 
 /// The graph without constants and nodes that `wanted` does not need, and the wanted values in it.
-fn prune(parts: GraphParts, wanted: &[ValueId]) -> (GraphParts, Vec<ValueId>) {
+pub(super) fn prune(parts: GraphParts, wanted: &[ValueId]) -> (GraphParts, Vec<ValueId>) {
     let inputs = parts.inputs.len();
     let first_made = inputs + parts.constants.len();
     let values = first_made

@@ -14,7 +14,9 @@ use super::ml::{
     Imputer, LabelEncoder, Normalizer, OneHotEncoder, Scaler, SvmClassifier, SvmRegressor,
 };
 #[cfg(feature = "neural")]
-use super::neural::Conv;
+use super::neural::{
+    Conv, ConvTranspose, Einsum, LocalResponse, Pooling, Recurrent, Resample, Standardise,
+};
 use super::operator::{
     Arity, Flow, Operands, Operator, as_f64, matrix_rows, numeric, operand, operand_type, tensor,
 };
@@ -190,6 +192,20 @@ operators! {
     neural {
         /// A convolution.
         Conv(Conv),
+        /// A summary of sliding windows.
+        Pooling(Pooling),
+        /// A transposed convolution.
+        ConvTranspose(ConvTranspose),
+        /// Axes of mean 0 and variance 1.
+        Standardise(Standardise),
+        /// Division by neighbours in other channels.
+        LocalResponse(LocalResponse),
+        /// An axis resized, padded or cropped.
+        Resample(Resample),
+        /// A recurrent layer.
+        Recurrent(Recurrent),
+        /// Sums of products over named axes.
+        Einsum(Einsum),
     }
 }
 

@@ -2,9 +2,21 @@
 //! at import. Only the neural engine has them.
 
 mod convolution;
+mod einsum;
+mod normalise;
+mod pooling;
+mod recurrent;
+mod resample;
+mod transposed;
 mod window;
 
 pub use convolution::Conv;
+pub use einsum::Einsum;
+pub use normalise::{LocalResponse, Standardise};
+pub use pooling::{PoolKind, Pooling};
+pub use recurrent::Recurrent;
+pub use resample::Resample;
+pub use transposed::ConvTranspose;
 pub use window::{Padding, Sliding};
 
 use crate::graph::operator::operand_type;
