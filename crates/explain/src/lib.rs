@@ -12,6 +12,7 @@ mod explained;
 mod explainer;
 mod explanation;
 pub mod game;
+pub mod global;
 mod interactions;
 mod linear;
 mod predict;
