@@ -8,6 +8,7 @@
 //! | [`rows`] | objects, lists, `instances`, `dataframe_split`, CSV → checked rows |
 //! | `native` | `/predict`, `/explain` |
 //! | `counterfactual` | `/counterfactual` |
+//! | `importance`, `dependence`, `prototypes` | `/importance`, `/dependence`, `/prototypes`: the model as a whole |
 //! | `v1` | KServe V1 |
 //! | `v2` | Open Inference Protocol V2, JSON and binary tensors |
 //! | `mlflow` | `/ping`, `/invocations` of MLflow and SageMaker containers |
@@ -17,10 +18,12 @@
 
 mod card;
 mod counterfactual;
+mod dependence;
 mod digest;
 mod documents;
 mod function;
 mod http;
+mod importance;
 mod json;
 mod media;
 mod mlflow;
@@ -29,11 +32,13 @@ mod options;
 mod parameters;
 mod path;
 mod refusal;
+mod prototypes;
 mod render;
 mod router;
 pub mod rows;
 mod v1;
 mod v2;
+mod uncertainty;
 
 pub use function::{Function, FunctionError};
 pub use http::{Body, Request, Response};

@@ -2,10 +2,12 @@
 
 use crate::json::{JsonWriter, parse, utf8};
 use crate::media::{Format, format};
-use crate::options::{Options, refuse_query};
+use crate::options::Options;
 use crate::render::{write_explanations, write_interactions, write_predictions};
 use crate::rows::{self, Rows};
-use crate::{Body, Function, Refusal, Request, Response};
+use crate::uncertainty::{coverage, write_predictions_with_regions};
+use crate::text;
+use crate::{Body, Function, Refusal, Request, Response, lime};
 
 /// The rows of a request body, in whatever format it is.
 pub(crate) fn read_rows(function: &Function, request: &Request<'_>) -> Result<Rows, Refusal> {
@@ -15,18 +17,23 @@ pub(crate) fn read_rows(function: &Function, request: &Request<'_>) -> Result<Ro
     }
 }
 
-/// `{"predictions": […]}`.
+/// `{"predictions": […]}`, with intervals or sets for a coverage.
 pub(crate) fn predict<'f>(
     function: &'f Function,
     request: &Request<'_>,
     query: &str,
 ) -> Result<Response<'f>, Refusal> {
-    refuse_query(query)?;
+    let coverage = coverage(query)?;
     let rows = read_rows(function, request)?;
     let predictions = function.predict(&rows)?;
     let mut json = JsonWriter::new();
     json.begin_object();
-    write_predictions(&mut json, function.model(), &predictions);
+    match coverage {
+        None => write_predictions(&mut json, function.model(), &predictions),
+        Some(coverage) => {
+            write_predictions_with_regions(&mut json, function, &predictions, coverage)?
+        }
+    }
     json.end_object();
     Ok(Response::json(200, Body::Owned(json.finish())))
 }

@@ -157,16 +157,6 @@ impl Options {
     }
 }
 
-/// Refuses any query.
-pub(crate) fn refuse_query(query: &str) -> Result<(), Refusal> {
-    match parameters(query).next() {
-        None => Ok(()),
-        Some((name, _)) => Err(Refusal::bad_request(format!(
-            "unknown parameter `{name}`; a prediction takes none"
-        ))),
-    }
-}
-
 /// Name and value of each part of a query. No name or value of ours needs percent-encoding.
 fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query

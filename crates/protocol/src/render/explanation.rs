@@ -43,7 +43,7 @@ pub(crate) fn write_explanation(
 ) {
     let model = function.model();
     let outputs = explanations.outputs;
-    let names = explained_names(model, explanations);
+    let names = explained_names(model, explanations.outputs, explanations.space);
     let per_output = |json: &mut JsonWriter, key: &str, values: &[f64]| {
         json.key(key);
         match values {
@@ -139,16 +139,17 @@ pub(crate) fn write_explanation(
 }
 
 /// What the outputs of an explanation are called.
-pub(super) fn explained_names<'m>(
-    model: &'m Model,
-    explanations: &Explanations,
-) -> Vec<Cow<'m, str>> {
+pub(crate) fn explained_names(
+    model: &Model,
+    outputs: usize,
+    space: OutputSpace,
+) -> Vec<Cow<'_, str>> {
     let names = output_names(model);
-    match explanations.outputs {
+    match outputs {
         // A binary classifier is explained by its positive class.
         1 if names.len() == 2 => vec![names[model.parts().positive as usize].clone()],
         count if count == names.len() => names,
-        count if explanations.space == OutputSpace::Margin => margin_names(model, count),
+        count if space == OutputSpace::Margin => margin_names(model, count),
         count => (0..count).map(|at| Cow::Owned(at.to_string())).collect(),
     }
 }

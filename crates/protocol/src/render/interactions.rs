@@ -14,7 +14,7 @@ pub(crate) fn write_interactions(
     explanations: &Explanations,
     interactions: &Interactions,
 ) {
-    let names = explained_names(model, explanations);
+    let names = explained_names(model, explanations.outputs, explanations.space);
     let (features, outputs) = (interactions.features, interactions.outputs);
     json.key("interactions").begin_array();
     for row in 0..interactions.rows {

@@ -4,9 +4,9 @@ mod explanation;
 mod interactions;
 mod prediction;
 
-pub(crate) use explanation::{write_explanation, write_explanations};
+pub(crate) use explanation::{explained_names, write_explanation, write_explanations};
 pub(crate) use interactions::write_interactions;
 pub(crate) use prediction::{
-    label_text, margin_names, output_names, probabilities, write_label, write_outcome,
-    write_prediction, write_predictions,
+    label_text, margin_names, output_names, probabilities, write_by_name, write_label, write_outcome,
+    write_prediction, write_prediction_members, write_predictions,
 };

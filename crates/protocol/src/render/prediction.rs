@@ -82,7 +82,7 @@ pub(crate) fn write_prediction(
     row: usize,
 ) {
     json.begin_object();
-    write_members(json, model, predictions, row);
+    write_prediction_members(json, model, predictions, row);
     json.end_object();
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn write_outcome(
 
 /// A classifier's `label`, `probabilities` (or `scores`) by label, and `margin`; a regressor's `value`. A single number
 /// stands alone, several are an object by name.
-fn write_members(json: &mut JsonWriter, model: &Model, predictions: &Predictions, row: usize) {
+pub(crate) fn write_prediction_members(json: &mut JsonWriter, model: &Model, predictions: &Predictions, row: usize) {
     match &model.parts().head {
         Head::Classification {
             labels,

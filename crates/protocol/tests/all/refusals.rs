@@ -207,7 +207,7 @@ fn parameters() {
         (
             "/predict?top=3",
             400,
-            "unknown parameter `top`; a prediction takes none",
+            "unknown parameter `top`; a prediction takes `coverage`",
         ),
         (
             "/explain?topp=3",
