@@ -1,4 +1,4 @@
-//! Every model of `tests/fixtures/onnx` and `tests/fixtures/dense_ops` answers as ONNX Runtime does: labels equal, numbers
+//! Every model of `tests/fixtures/onnx`, `tests/fixtures/dense_ops` and `tests/fixtures/text` answers as ONNX Runtime does: labels equal, numbers
 //! within 1e-5.
 
 #[path = "support/explanations.rs"]
@@ -22,7 +22,6 @@ const REFUSED: &[(&str, &str)] = &[
         "bagging_of_ridge",
         "ONNX output `label`: not supported: labels of shape [3] for two rows, expected one label each",
     ),
-    ("count_vectorizer", TEXT),
     (
         "decision_tree_classifier_multi_output",
         "labels of shape [2, 2] for two rows, expected one label each",
@@ -85,10 +84,11 @@ const REFUSED: &[(&str, &str)] = &[
         "op_zip_map_",
         "ONNX output `Z`: not supported: scores without a label; export the label, too",
     ),
-    ("pipeline_count_tfidf_bayes", TEXT),
-    ("pipeline_tfidf_logistic", TEXT),
+    (
+        "padding_counted",
+        "counting the padding `\u{4}`, of which there is the more the longer the texts beside; give the Tokenizer another `pad_value`",
+    ),
     ("simple_imputer_strings_", TEXT_ANSWER),
-    ("tfidf_vectorizer_", TEXT),
     (
         "tree_classifier_one_class",
         "not supported: a classifier of one class",
@@ -113,7 +113,6 @@ const DIFFERENT: &[(&str, &str)] = &[
     ),
 ];
 
-const TEXT: &str = "manipulating text; turn text into numbers or categories before the model";
 const TEXT_ANSWER: &str = "text without scores, expected numbers";
 
 /// Cases whose numbers are sums of terms a thousand times as large as the sum: ONNX Runtime adds them in f32, we in f64,
@@ -125,7 +124,8 @@ fn fixtures() -> PathBuf {
 }
 
 fn cases() -> Vec<(String, Vec<u8>, Value)> {
-    let mut folders: Vec<PathBuf> = [fixtures(), fixtures().with_file_name("dense_ops")]
+    let mut folders: Vec<PathBuf> = ["onnx", "dense_ops", "text"]
+        .map(|folder| fixtures().with_file_name(folder))
         .iter()
         .flat_map(|folder| {
             fs::read_dir(folder)
@@ -219,6 +219,11 @@ fn batch(model: &Model, io: &Value) -> Batch {
                 FeatureKind::Category(_) => Column::Symbols(
                     cells
                         .map(|cell| model.symbols().symbol(cell.as_str().unwrap_or_default()))
+                        .collect(),
+                ),
+                FeatureKind::Text => Column::Texts(
+                    cells
+                        .map(|cell| cell.as_str().unwrap_or_default().to_owned())
                         .collect(),
                 ),
                 _ => Column::Numbers(cells.map(number).collect()),

@@ -11,6 +11,7 @@ pub mod ml;
 pub mod neural;
 mod op;
 pub(crate) mod operator;
+pub mod text;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
