@@ -9,7 +9,7 @@ use crate::sampling::{Budget, Estimator, Sampled, sample};
 use crate::{ExplainError, Explanations, OutputSpace, Predict, Request, shapley_values};
 
 /// Coalitions spent per row when the request does not say how many.
-const SAMPLES: u32 = 200;
+const SAMPLES: u32 = 300;
 
 /// How many times the usual samples are spent at most to reach a tolerance.
 const PATIENCE: u32 = 16;
@@ -85,7 +85,7 @@ pub(crate) fn explain(
 }
 
 /// The unit: what was asked for, or the model's margin where it has one that is no probability.
-fn space(model: &Model, asked: Option<OutputSpace>) -> Result<OutputSpace, ExplainError> {
+pub(crate) fn space(model: &Model, asked: Option<OutputSpace>) -> Result<OutputSpace, ExplainError> {
     let has_margin = matches!(model.parts().core, Core::Additive { .. });
     match asked {
         Some(OutputSpace::Margin) if !has_margin => Err(ExplainError::Unsupported(

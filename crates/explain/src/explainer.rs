@@ -42,8 +42,9 @@ pub enum ExplainError {
 /// Most raw features that [`Method::Enumeration`] takes even when asked for by name: 2^16 coalitions.
 const ENUMERATION_CEILING: usize = 16;
 
-/// Most raw features for which a regression is chosen by itself: beyond it the default budget is too small for one.
-const REGRESSION_LIMIT: usize = 64;
+/// Most raw features for which a regression is chosen by itself. Measured on networks, it needs two pairs of coalitions
+/// per feature and background row to be more accurate than permutations; the usual samples have them up to here.
+const REGRESSION_LIMIT: usize = 75;
 
 /// Largest ensemble, in nodes, for which the other tree method is prepared beside the default one.
 const SECOND_METHOD_NODES: usize = 20_000;
@@ -186,6 +187,12 @@ impl Explainer {
     /// The method a request gets that names none; `None` when the model has no exact method.
     pub fn default_method(&self) -> Option<Method> {
         self.default
+    }
+
+    /// The methods that a request about `model` may name, in the order in which they are preferred.
+    pub fn methods(&self, model: &Model) -> Vec<Method> {
+        let fits = |method: &Method| self.check(model, *method, Limits::ASKED).is_ok();
+        Method::ALL.into_iter().filter(fits).collect()
     }
 
     /// The settings it was made with.

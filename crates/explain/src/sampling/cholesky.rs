@@ -1,7 +1,7 @@
 //! Small symmetric systems.
 
 /// `A = L Lᵀ` of a symmetric positive semi-definite matrix.
-pub(super) struct Cholesky {
+pub(crate) struct Cholesky {
     size: usize,
     /// `L`, row-major; what is above its diagonal is not read.
     lower: Vec<f64>,
@@ -9,7 +9,7 @@ pub(super) struct Cholesky {
 
 impl Cholesky {
     /// Factors `matrix`, `[size, size]`. A direction in which it is singular gets the solution 0.
-    pub(super) fn new(size: usize, mut matrix: Vec<f64>) -> Cholesky {
+    pub(crate) fn new(size: usize, mut matrix: Vec<f64>) -> Cholesky {
         let largest = (0..size).map(|i| matrix[i * size + i]).fold(0.0, f64::max);
         for column in 0..size {
             for row in column..size {
@@ -40,7 +40,7 @@ impl Cholesky {
     }
 
     /// Solves `A x = b` in place.
-    pub(super) fn solve(&self, vector: &mut [f64]) {
+    pub(crate) fn solve(&self, vector: &mut [f64]) {
         let size = self.size;
         for row in 0..size {
             let lower = &self.lower[row * size..][..=row];

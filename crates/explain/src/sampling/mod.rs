@@ -13,6 +13,7 @@ mod regression;
 use hyaline_model::graph::EvalError;
 
 use crate::game::{Coalitions, Game};
+pub(crate) use cholesky::Cholesky;
 use design::Sizes;
 pub use random::Random;
 pub use regression::REGRESSION_PLAYERS;

@@ -314,10 +314,12 @@ fn variances(
             }
         }
     }
+    // Once because residuals of a fit are smaller than errors, once because the inverse of a random matrix is larger than
+    // that of its mean.
     let fitted = players - 1;
     let correction = played as f64 / played.saturating_sub(fitted).max(1) as f64;
     variances
         .iter_mut()
-        .for_each(|variance| *variance *= correction);
+        .for_each(|variance| *variance *= correction * correction);
     variances
 }
