@@ -19,6 +19,8 @@ mod predict;
 mod reference_statistics;
 pub mod sampling;
 pub mod trees;
+mod presence;
+pub mod quality;
 
 pub use counterfactuals::{
     Counterfactual, CounterfactualRequest, Counterfactuals, Goal, Reason, counterfactuals,

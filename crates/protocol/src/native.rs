@@ -1,9 +1,15 @@
 //! `/predict` and `/explain`.
 
+use hyaline_explain::quality::{CheckOptions, Quality, check};
+use hyaline_explain::{Explanations, Request as ExplainRequest, takes_text};
+
+use crate::function::refusal;
 use crate::json::{JsonWriter, parse, utf8};
 use crate::media::{Format, format};
 use crate::options::Options;
-use crate::render::{write_explanations, write_interactions, write_predictions};
+use crate::render::{
+    write_checked_explanations, write_explanations, write_interactions, write_predictions,
+};
 use crate::rows::{self, Rows};
 use crate::uncertainty::{coverage, write_predictions_with_regions};
 use crate::text;
@@ -55,10 +61,44 @@ pub(crate) fn explain<'f>(
     let mut json = JsonWriter::new();
     json.begin_object();
     write_predictions(&mut json, function.model(), &predictions);
-    write_explanations(&mut json, function, &rows, &explanations, options.top);
+    let top = options.top;
+    match &qualities {
+        None => write_explanations(&mut json, function, &rows, &explanations, top),
+        Some(qualities) => {
+            write_checked_explanations(&mut json, function, &rows, &explanations, qualities, top)
+        }
+    }
     if let Some(interactions) = &interactions {
+    let qualities = options
+        .check
+        .then(|| qualities(function, &rows, &explanations, options.request));
+    let qualities = qualities.transpose()?;
         write_interactions(&mut json, function.model(), &explanations, interactions);
     }
     json.end_object();
     Ok(Response::json(200, Body::Owned(json.finish())))
+}
+
+/// Most rows whose explanations are measured in one request: each costs thousands of model evaluations.
+const CHECKED_ROWS: usize = 64;
+
+/// Figures of every explanation, drawn from the request's own seed.
+fn qualities(
+    function: &Function,
+    rows: &Rows,
+    explanations: &Explanations,
+    request: ExplainRequest,
+) -> Result<Vec<Quality>, Refusal> {
+    if explanations.rows > CHECKED_ROWS {
+        return Err(Refusal::too_much(format!(
+            "{} explanations to measure; send at most {CHECKED_ROWS} rows with check=true",
+            explanations.rows
+        )));
+    }
+    let options = CheckOptions {
+        seed: request.seed,
+        ..CheckOptions::default()
+    };
+    let (model, explainer) = (function.model(), function.explainer());
+    check(model, explainer, rows.batch(), explanations, request, options).map_err(refusal)
 }

@@ -14,6 +14,8 @@ pub(crate) struct Options {
     pub(crate) top: Option<usize>,
     /// Whether to add Shapley interaction values.
     pub(crate) interactions: bool,
+    /// Whether to measure how good the explanations are.
+    pub(crate) check: bool,
 }
 
 /// The name that leaves the method to the function.
@@ -37,7 +39,7 @@ pub(crate) fn space_name(space: OutputSpace) -> &'static str {
 
 impl Options {
     /// Reads the query of an explanation: `method`, `space`, `top`, `interactions`, `seed`,
-    /// `samples`, `tolerance`.
+    /// `samples`, `tolerance`, `check`.
     ///
     /// # Errors
     /// For an unknown parameter or value, with what is known.
@@ -77,11 +79,11 @@ impl Options {
         Ok(options)
     }
 
-    /// Refuses interactions where the protocol has no place for them.
+    /// Refuses interactions and figures of quality where the protocol has no place for them.
     ///
     /// # Errors
     /// When they are asked for.
-    pub(crate) fn without_interactions(self) -> Result<Options, Refusal> {
+    pub(crate) fn without_additions(self) -> Result<Options, Refusal> {
         if self.interactions {
             return Err(Refusal::unsupported(
                 "this protocol has no place for interaction values; ask /explain?interactions=true"
@@ -100,6 +102,11 @@ impl Options {
                     return Err(unknown_value(name, value, [AUTO].into_iter().chain(known)));
                 }
             }
+        if self.check {
+            return Err(Refusal::unsupported(
+                "this protocol has no place for figures of quality; ask /explain?check=true",
+            ));
+        }
             "space" => {
                 let known = SPACES.iter().find(|(known, _)| *known == value);
                 self.request.space = Some(
@@ -115,13 +122,8 @@ impl Options {
                 self.top =
                     Some(top.ok_or_else(|| not_a_count(name, value, "a whole number from 1"))?);
             }
-            "interactions" => {
-                self.interactions = match value {
-                    "true" => true,
-                    "false" => false,
-                    _ => return Err(unknown_value(name, value, ["true", "false"].into_iter())),
-                };
-            }
+            "interactions" => self.interactions = truth(name, value)?,
+            "check" => self.check = truth(name, value)?,
             // Exact methods draw nothing; what is said about a draw is checked and changes nothing.
             "seed" => {
                 let seed = value.parse().ok();
@@ -149,7 +151,7 @@ impl Options {
             _ => {
                 return Err(Refusal::bad_request(format!(
                     "unknown parameter `{name}`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`, \
-                     `samples`, `tolerance`"
+                     `samples`, `tolerance`, `check`"
                 )));
             }
         }
@@ -170,6 +172,14 @@ fn unknown_value<'n>(name: &str, value: &str, known: impl Iterator<Item = &'n st
     Refusal::bad_request(format!(
         "parameter `{name}` is `{value}`; expected one of {}",
         known.join(", ")
+fn truth(name: &str, value: &str) -> Result<bool, Refusal> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(unknown_value(name, value, ["true", "false"].into_iter())),
+    }
+}
+
     ))
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn explain(
     request: &Request<'_>,
     query: &str,
 ) -> Result<Response<'static>, Refusal> {
-    let options = Options::from_query(query)?.without_interactions()?;
+    let options = Options::from_query(query)?.without_additions()?;
     let rows = read_rows(function, request)?;
     let answer = function.explain(&rows, options.request)?;
     let predictions = function.predict(&rows)?;

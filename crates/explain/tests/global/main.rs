@@ -5,3 +5,4 @@ mod curves;
 mod importance;
 mod packed;
 mod prototypes;
+mod quality;

@@ -41,6 +41,20 @@ pub(crate) fn write_explanation(
     row: usize,
     top: Option<usize>,
 ) {
+    json.begin_object();
+    write_explanation_members(json, function, rows, explanations, row, top);
+    json.end_object();
+}
+
+/// The members of [`write_explanation`], in an open object.
+pub(super) fn write_explanation_members(
+    json: &mut JsonWriter,
+    function: &Function,
+    rows: &Rows,
+    explanations: &Explanations,
+    row: usize,
+    top: Option<usize>,
+) {
     let model = function.model();
     let outputs = explanations.outputs;
     let names = explained_names(model, explanations.outputs, explanations.space);
@@ -135,7 +149,6 @@ pub(crate) fn write_explanation(
         None => json.null(),
     };
     json.key("model").text(function.model_digest());
-    json.end_object();
 }
 
 /// What the outputs of an explanation are called.

@@ -75,7 +75,7 @@ impl Inference {
             wanted: read_wanted(function, json.get("outputs"), binary)?,
             options: match parameters.and_then(|parameters| parameters.get("explain_parameters")) {
                 None | Some(Json::Null) => Options::default(),
-                Some(parameters) => Options::from_json(parameters)?.without_interactions()?,
+                Some(parameters) => Options::from_json(parameters)?.without_additions()?,
             },
         })
     }

@@ -8,6 +8,7 @@ mod refusals;
 mod routes;
 mod v1;
 mod v2;
+mod whole_model;
 
 use hyaline_protocol::{Function, Request, Response, respond};
 

@@ -213,7 +213,7 @@ fn parameters() {
             "/explain?topp=3",
             400,
             "unknown parameter `topp`; an explanation takes `method`, `space`, `top`, `interactions`, `seed`, `samples`, \
-             `tolerance`",
+             `tolerance`, `check`",
         ),
         (
             "/explain?top=0",
