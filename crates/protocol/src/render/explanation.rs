@@ -74,7 +74,6 @@ pub(super) fn write_explanation_members(
         }
     };
 
-    json.begin_object();
     json.key("method").text(explanations.method.name());
     json.key("exact").boolean(explanations.exact);
     json.key("space").text(space_name(explanations.space));
