@@ -63,9 +63,14 @@ pub(crate) fn explain<'f>(
     write_predictions(&mut json, function.model(), &predictions);
     let top = options.top;
     match &qualities {
+    let qualities = options
+        .check
+        .then(|| measured(function, &rows, &explanations, options.request));
+    let qualities = qualities.transpose()?;
         None => write_explanations(&mut json, function, &rows, &explanations, top),
         Some(qualities) => {
-            write_checked_explanations(&mut json, function, &rows, &explanations, qualities, top)
+            let checked = (&qualities[..], check_options(options.request));
+            write_checked_explanations(&mut json, function, &rows, &explanations, checked, top);
         }
     }
     if let Some(interactions) = &interactions {
@@ -82,8 +87,16 @@ pub(crate) fn explain<'f>(
 /// Most rows whose explanations are measured in one request: each costs thousands of model evaluations.
 const CHECKED_ROWS: usize = 64;
 
-/// Figures of every explanation, drawn from the request's own seed.
-fn qualities(
+/// How figures are worked out: drawn from the request's own seed.
+fn check_options(request: ExplainRequest) -> CheckOptions {
+    CheckOptions {
+        seed: request.seed,
+        ..CheckOptions::default()
+    }
+}
+
+/// Figures of every explanation.
+fn measured(
     function: &Function,
     rows: &Rows,
     explanations: &Explanations,
@@ -95,10 +108,7 @@ fn qualities(
             explanations.rows
         )));
     }
-    let options = CheckOptions {
-        seed: request.seed,
-        ..CheckOptions::default()
-    };
+    let options = check_options(request);
     let (model, explainer) = (function.model(), function.explainer());
     check(model, explainer, rows.batch(), explanations, request, options).map_err(refusal)
 }

@@ -18,12 +18,14 @@ mod curves;
 mod faithfulness;
 mod shape;
 mod stability;
+mod summary;
 
 pub use agreement::{Agreement, agreement};
 pub use curves::{Curves, curves};
 pub use faithfulness::{Faithfulness, faithfulness};
 pub use shape::{complexity, sparseness};
 pub use stability::Stability;
+pub use summary::Summary;
 
 use hyaline_model::{Batch, Method, Model};
 

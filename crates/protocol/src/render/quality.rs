@@ -1,20 +1,20 @@
 //! Explanations with figures of their quality.
 
 use hyaline_explain::Explanations;
-use hyaline_explain::quality::Quality;
+use hyaline_explain::quality::{CheckOptions, Quality};
 
 use super::explanation::{explained_names, write_explanation_members};
 use crate::Function;
 use crate::json::JsonWriter;
 use crate::rows::Rows;
 
-/// `"explanations": [{…, "quality": {…}}, …]`, one object per row.
+/// `"explanations": [{…, "quality": {…}}, …]`, one object per row; `options` are those of the figures.
 pub(crate) fn write_checked_explanations(
     json: &mut JsonWriter,
     function: &Function,
     rows: &Rows,
     explanations: &Explanations,
-    qualities: &[Quality],
+    (qualities, options): (&[Quality], CheckOptions),
     top: Option<usize>,
 ) {
     let names = explained_names(function.model(), explanations.outputs, explanations.space);
@@ -27,6 +27,10 @@ pub(crate) fn write_checked_explanations(
             json.key("output").text(name);
         }
         write_figures(json, quality);
+        json.key("subsets").integer(options.subsets as u64);
+        json.key("neighbours").integer(options.neighbours as u64);
+        json.key("radius").number(options.radius);
+        json.key("seed").integer(options.seed);
         json.end_object();
         json.end_object();
     }
