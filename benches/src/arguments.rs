@@ -36,11 +36,13 @@ impl Arguments {
                 "--python" => &mut python,
                 "--models" => &mut models,
                 "--output" => &mut output,
-                "functions" | "cold" | "rows" | "http" => {
+                "functions" | "cold" | "rows" | "networks" | "http" => {
                     parts.push(word);
                     continue;
                 }
-                _ => bail!("`{word}` is no part; the parts are functions, cold, rows, http"),
+                _ => bail!(
+                    "`{word}` is no part; the parts are functions, cold, rows, networks, http"
+                ),
             };
             *slot = Some(PathBuf::from(
                 words

@@ -6,6 +6,7 @@ mod clock;
 mod cold;
 mod functions;
 mod http;
+mod networks;
 mod report;
 mod rival;
 mod rows;
@@ -26,6 +27,9 @@ fn main() -> Result<()> {
     }
     if arguments.wants("rows") {
         rows::measure(&arguments, &mut report).context("rows")?;
+    }
+    if arguments.wants("networks") {
+        networks::measure(&arguments, &mut report).context("networks")?;
     }
     if arguments.wants("http") {
         http::measure(&arguments, &mut report).context("http")?;

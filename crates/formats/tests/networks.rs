@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use hyaline_formats::{ImportOptions, import};
 use hyaline_model::graph::Op;
-use hyaline_model::{Batch, Column, FeatureKind, Model, ModelParts, Tensors};
+use hyaline_model::{Batch, Column, FeatureKind, Head, Model, ModelParts, Tensors};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -118,6 +118,93 @@ fn networks_answer_as_onnx_runtime_does() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Input columns moved by a little, one number at a time.
+fn moved(
+    model: &Model,
+    inputs: &[Vec<f64>],
+    rows: usize,
+    input: usize,
+    at: usize,
+    by: f64,
+) -> Vec<f64> {
+    let mut inputs = inputs.to_vec();
+    let width = inputs[input].len() / rows;
+    inputs[input]
+        .iter_mut()
+        .skip(at)
+        .step_by(width)
+        .for_each(|x| *x += by);
+    model
+        .predict(&batch(model, &inputs, rows))
+        .expect("an answer")
+        .values
+}
+
+#[test]
+fn gradients_are_those_of_central_differences() {
+    for name in ["dense", "narrow", "digits", "residual", "embeddings"] {
+        let text = fs::read_to_string(folder().join(format!("{name}.json"))).expect("answers");
+        let case: Value = serde_json::from_str(&text).expect("JSON");
+        let rows = case["rows"].as_u64().expect("rows") as usize;
+        let inputs: Vec<Vec<f64>> = case["inputs"]
+            .as_array()
+            .expect("inputs")
+            .iter()
+            .map(floats)
+            .collect();
+        let model = model(name);
+        let Head::Regression { value, targets } = &model.parts().head else {
+            panic!("{name} is no regressor");
+        };
+        let outputs = targets.len();
+        let output = outputs - 1;
+        let gradient = model
+            .graph()
+            .gradient(&batch(&model, &inputs, rows), *value, output)
+            .expect("a gradient");
+        let (mut compared, mut far, mut feature) = (0, 0, 0);
+        for input in 0..inputs.len() {
+            let width = inputs[input].len() / rows;
+            let tensor = matches!(
+                model.schema().features()[feature].kind,
+                FeatureKind::Tensor(_)
+            );
+            for at in (0..width).step_by(1 + width / 40) {
+                let (own, place, per_row) = if tensor {
+                    (feature, at, width)
+                } else {
+                    (feature + at, 0, 1)
+                };
+                let Some(found) = &gradient.features[own] else {
+                    assert_eq!(
+                        (name, input),
+                        ("embeddings", 0),
+                        "only an index has no slope"
+                    );
+                    continue;
+                };
+                let step = 2e-3;
+                let up = moved(&model, &inputs, rows, input, at, step);
+                let down = moved(&model, &inputs, rows, input, at, -step);
+                for row in 0..rows {
+                    let place_of = row * outputs + output;
+                    let difference = (up[place_of] - down[place_of]) / (2.0 * step);
+                    let found = found[row * per_row + place];
+                    compared += 1;
+                    far +=
+                        usize::from((found - difference).abs() > 2e-3 * (1.0 + difference.abs()));
+                }
+            }
+            feature += if tensor { 1 } else { width };
+        }
+        // Differences across a kink are no derivatives.
+        assert!(
+            far * 50 <= compared && compared > 0,
+            "{name}: {far} of {compared} differ"
+        );
+    }
 }
 
 #[test]

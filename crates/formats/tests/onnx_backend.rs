@@ -79,7 +79,10 @@ fn folder() -> PathBuf {
 }
 
 /// Cases that are right within a wider tolerance, and why.
-const TOLERANCES: &[(&str, f64)] = &[];
+const TOLERANCES: &[(&str, f64)] = &[
+    // The case itself is rounded to four digits.
+    ("averagepool_2d_ceil_last_window_starts_on_pad", 1e-4),
+];
 
 /// The answer, or the words of the refusal.
 fn run(case: &Case) -> Result<Vec<f64>, String> {
@@ -172,17 +175,17 @@ fn every_case_is_right_or_refused_by_name() {
     for (operator, (right, all)) in &rates {
         println!("  {operator}: {right} of {all}");
     }
+    let path = folder().join("refusals.txt");
+    let found = refused.join("\n") + "\n";
+    if std::env::var_os("HYALINE_REWRITE_REFUSALS").is_some() {
+        fs::write(&path, &found).expect("write the list");
+    }
     assert!(
         wrong.is_empty(),
         "{} wrong answers:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
-    let path = folder().join("refusals.txt");
-    let found = refused.join("\n") + "\n";
-    if std::env::var_os("HYALINE_REWRITE_REFUSALS").is_some() {
-        fs::write(&path, &found).expect("write the list");
-    }
     let listed = fs::read_to_string(&path).unwrap_or_default();
     let first = listed.lines().zip(found.lines()).find(|(a, b)| a != b);
     assert!(

@@ -45,6 +45,7 @@ pub enum Activation {
 }
 
 /// `eˣ`: 0 below -87.3, infinite above 88.73, NaN for NaN.
+#[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Cephes stops at the least exponent that keeps the result normal.
     let bounded = x.clamp(-87.3, 88.722_83);
@@ -77,11 +78,13 @@ pub fn exp(x: f32) -> f32 {
 }
 
 /// `1 / (1 + e⁻ˣ)`
+#[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// Hyperbolic tangent, within 1e-6 relative.
+#[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     // Near 0 the quotient would cancel; there the odd polynomial of Cephes' `tanhf` is used.
     let z = x * x;
@@ -119,72 +122,62 @@ impl Activation {
         rest.copy_from_slice(&last[..rest.len()]);
     }
 
-    #[inline]
+    /// Of every number of a lane.
+    #[inline(always)]
     pub(crate) fn apply(self, lane: &mut Lane) {
-        let each = |lane: &mut Lane, f: fn(f32) -> f32| lane.iter_mut().for_each(|x| *x = f(*x));
         match self {
             Activation::None => {}
-            Activation::Relu => each(lane, |x| if x < 0.0 { 0.0 } else { x }),
-            Activation::LeakyRelu(alpha) => {
-                lane.iter_mut()
-                    .for_each(|x| *x = if *x < 0.0 { alpha * *x } else { *x });
+            Activation::Relu => {
+                for x in lane {
+                    *x = if *x < 0.0 { 0.0 } else { *x };
+                }
             }
-            Activation::Clip(low, high) => lane.iter_mut().for_each(|x| {
-                let least = if *x < low { low } else { *x };
-                *x = if least > high { high } else { least };
-            }),
-            _ => self.apply_slow(lane),
+            _ => self.apply_other(lane),
         }
     }
 
     #[inline(never)]
-    fn apply_slow(self, lane: &mut Lane) {
-        let each = |lane: &mut Lane, f: fn(f32) -> f32| lane.iter_mut().for_each(|x| *x = f(*x));
+    fn apply_other(self, lane: &mut Lane) {
+        // Loops over an array, because a closure would be called and not become vector instructions.
+        macro_rules! each {
+            ($x:ident => $y:expr) => {
+                for place in lane.iter_mut() {
+                    let $x = *place;
+                    *place = $y;
+                }
+            };
+        }
         match self {
-            Activation::Sigmoid => each(lane, sigmoid),
-            Activation::Tanh => each(lane, tanh),
-            Activation::Silu => each(lane, |x| x * sigmoid(x)),
-            Activation::HardSwish => {
-                each(lane, |x| x * limited(x * (1.0 / 6.0) + 0.5));
-            }
-            Activation::Softsign => each(lane, |x| x / (1.0 + x.abs())),
-            Activation::Softplus => each(lane, |x| {
+            Activation::LeakyRelu(alpha) => each!(x => if x < 0.0 { alpha * x } else { x }),
+            Activation::Clip(low, high) => each!(x => {
+                let least = if x < low { low } else { x };
+                if least > high { high } else { least }
+            }),
+            Activation::Sigmoid => each!(x => sigmoid(x)),
+            Activation::Tanh => each!(x => tanh(x)),
+            Activation::Silu => each!(x => x * sigmoid(x)),
+            Activation::HardSwish => each!(x => x * limited(x * (1.0 / 6.0) + 0.5)),
+            Activation::Softsign => each!(x => x / (1.0 + x.abs())),
+            Activation::Softplus => each!(x => {
                 (if x > 0.0 { x } else { 0.0 }) + libm::log1pf(exp(-x.abs()))
             }),
-            Activation::HardSigmoid(alpha, beta) => lane
-                .iter_mut()
-                .for_each(|x| *x = limited(alpha * *x + beta)),
-            Activation::Elu(alpha) => lane.iter_mut().for_each(|x| {
-                if *x < 0.0 {
-                    *x = alpha * libm::expm1f(*x);
-                }
+            Activation::HardSigmoid(alpha, beta) => each!(x => limited(alpha * x + beta)),
+            Activation::Elu(alpha) => each!(x => {
+                if x < 0.0 { alpha * libm::expm1f(x) } else { x }
             }),
-            Activation::Selu(alpha, gamma) => lane.iter_mut().for_each(|x| {
-                *x = if *x <= 0.0 {
-                    gamma * alpha * libm::expm1f(*x)
-                } else {
-                    gamma * *x
-                };
+            Activation::Selu(alpha, gamma) => each!(x => {
+                if x <= 0.0 { gamma * alpha * libm::expm1f(x) } else { gamma * x }
             }),
-            Activation::Affine(alpha, beta) => {
-                lane.iter_mut().for_each(|x| *x = alpha * *x + beta);
-            }
-            Activation::ScaledTanh(alpha, beta) => {
-                lane.iter_mut().for_each(|x| *x = alpha * tanh(beta * *x));
-            }
-            Activation::ThresholdedRelu(alpha) => {
-                lane.iter_mut()
-                    .for_each(|x| *x = if *x <= alpha { 0.0 } else { *x });
-            }
-            Activation::None
-            | Activation::Relu
-            | Activation::LeakyRelu(_)
-            | Activation::Clip(..) => {}
+            Activation::Affine(alpha, beta) => each!(x => alpha * x + beta),
+            Activation::ScaledTanh(alpha, beta) => each!(x => alpha * tanh(beta * x)),
+            Activation::ThresholdedRelu(alpha) => each!(x => if x <= alpha { 0.0 } else { x }),
+            Activation::None | Activation::Relu => {}
         }
     }
 }
 
 /// Between 0 and 1; NaN stays.
+#[inline(always)]
 fn limited(x: f32) -> f32 {
     if x < 0.0 {
         0.0

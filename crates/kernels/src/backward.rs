@@ -11,7 +11,13 @@ impl Activation {
         match self {
             Activation::None => 1.0,
             Activation::Relu => step(x > 0.0, 1.0),
-            Activation::LeakyRelu(alpha) => if x < 0.0 { alpha } else { 1.0 },
+            Activation::LeakyRelu(alpha) => {
+                if x < 0.0 {
+                    alpha
+                } else {
+                    1.0
+                }
+            }
             Activation::Sigmoid => sigmoid(x) * (1.0 - sigmoid(x)),
             Activation::Tanh => 1.0 - tanh(x) * tanh(x),
             Activation::Clip(low, high) => step(x >= low && x <= high, 1.0),
@@ -23,9 +29,19 @@ impl Activation {
             Activation::HardSwish if x <= -3.0 => 0.0,
             Activation::HardSwish if x >= 3.0 => 1.0,
             Activation::HardSwish => x / 3.0 + 0.5,
-            Activation::Elu(alpha) => if x < 0.0 { alpha * exp(x) } else { 1.0 },
+            Activation::Elu(alpha) => {
+                if x < 0.0 {
+                    alpha * exp(x)
+                } else {
+                    1.0
+                }
+            }
             Activation::Selu(alpha, gamma) => {
-                if x <= 0.0 { gamma * alpha * exp(x) } else { gamma }
+                if x <= 0.0 {
+                    gamma * alpha * exp(x)
+                } else {
+                    gamma
+                }
             }
             Activation::Affine(alpha, _) => alpha,
             Activation::ScaledTanh(alpha, beta) => {
@@ -54,7 +70,10 @@ pub fn layers_backward(chain: &[Layer], x: &[f32], rows: usize, gradient: &[f32]
     let mut gradient = gradient.to_vec();
     for (layer, before) in chain.iter().zip(&before).rev() {
         let slopes = before.iter().map(|&x| layer.activation().slope(x));
-        gradient.iter_mut().zip(slopes).for_each(|(g, slope)| *g *= slope);
+        gradient
+            .iter_mut()
+            .zip(slopes)
+            .for_each(|(g, slope)| *g *= slope);
         gradient = transposed(layer, &gradient, rows);
     }
     gradient
@@ -70,7 +89,10 @@ fn without_activation(layer: &Layer) -> Layer {
 fn transposed(layer: &Layer, gradient: &[f32], rows: usize) -> Vec<f32> {
     let (inputs, outputs) = (layer.panels().inputs(), layer.panels().outputs());
     let mut made = vec![0.0; rows * inputs];
-    for (gradient, made) in gradient.chunks_exact(outputs).zip(made.chunks_exact_mut(inputs)) {
+    for (gradient, made) in gradient
+        .chunks_exact(outputs)
+        .zip(made.chunks_exact_mut(inputs))
+    {
         for (weights, gradient) in layer.panels().panels().zip(gradient.chunks(PANEL)) {
             let mut four = [0.0; PANEL];
             four[..gradient.len()].copy_from_slice(gradient);
@@ -95,7 +117,10 @@ pub fn convolve_backward(
     gradient: &[f32],
 ) -> Vec<f32> {
     let mut gradient = gradient.to_vec();
-    if groups.iter().any(|layer| layer.activation() != Activation::None) {
+    if groups
+        .iter()
+        .any(|layer| layer.activation() != Activation::None)
+    {
         let linear: Vec<Layer> = groups.iter().map(without_activation).collect();
         let before = convolve(&linear, channels, window, x);
         let outputs: usize = groups.iter().map(|layer| layer.panels().outputs()).sum();
@@ -103,7 +128,10 @@ pub fn convolve_backward(
         let parts = gradient.chunks_mut(group).zip(before.chunks(group));
         for ((gradient, before), layer) in parts.zip(groups.iter().cycle()) {
             let slopes = before.iter().map(|&x| layer.activation().slope(x));
-            gradient.iter_mut().zip(slopes).for_each(|(g, slope)| *g *= slope);
+            gradient
+                .iter_mut()
+                .zip(slopes)
+                .for_each(|(g, slope)| *g *= slope);
         }
     }
     let mut made = vec![0.0; x.len()];
@@ -131,7 +159,9 @@ pub fn pool_backward(kind: Pool, window: &Window, x: &[f32], gradient: &[f32]) -
     let ways = ways(window);
     let counts = counts(kind, window, &ways);
     let mut made = vec![0.0; x.len()];
-    let planes = x.chunks_exact(window.input_size()).zip(made.chunks_exact_mut(window.input_size()));
+    let planes = x
+        .chunks_exact(window.input_size())
+        .zip(made.chunks_exact_mut(window.input_size()));
     for ((plane, made), gradient) in planes.zip(gradient.chunks_exact(window.output_size())) {
         match kind {
             Pool::Max => {
@@ -207,7 +237,10 @@ mod tests {
                 let step = 1e-2;
                 let difference = (activation.of(x + step) - activation.of(x - step)) / (2.0 * step);
                 let slope = activation.slope(x);
-                assert!((difference - slope).abs() < 2e-3, "{activation:?} at {x}: {slope} {difference}");
+                assert!(
+                    (difference - slope).abs() < 2e-3,
+                    "{activation:?} at {x}: {slope} {difference}"
+                );
             }
         }
     }

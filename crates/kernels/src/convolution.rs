@@ -1,6 +1,6 @@
 //! Convolutions: the windows of a few outputs side by side, times prepared weights.
 
-use crate::dense::product;
+use crate::dense::{finish, product};
 use crate::panels::PANEL;
 use crate::{LANES, Lane, Layer, Window};
 
@@ -132,10 +132,8 @@ fn emit(layer: &Layer, lanes: &[Lane], tile: &Tile, size: usize, out: &mut [f32]
     let panels = layer.panels().panels().zip(layer.bias().chunks(PANEL));
     for ((weights, bias), planes) in panels.zip(planes) {
         let mut sums = product(weights, lanes);
-        let outputs = planes.chunks_exact_mut(size).zip(bias).zip(&mut sums);
-        for ((plane, bias), sum) in outputs {
-            sum.iter_mut().for_each(|sum| *sum += bias);
-            layer.activation().apply(sum);
+        finish(&mut sums, bias, layer.activation());
+        for (plane, sum) in planes.chunks_exact_mut(size).zip(&sums) {
             let place = &mut plane[tile.first..tile.first + tile.filled];
             if let Ok(whole) = <&mut Lane>::try_from(&mut *place) {
                 *whole = *sum;

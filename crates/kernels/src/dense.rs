@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::panels::PANEL;
+use crate::vector::Four;
 use crate::{Activation, LANES, Lane, Panels};
 
 /// `activation(x · weights + bias)`.
@@ -113,42 +114,89 @@ fn tile(layer: &Layer, x: &[Lane], out: &mut [Lane]) {
     let x = &x[..layer.panels.inputs()];
     let panels = layer.panels.panels().zip(out.as_chunks_mut::<PANEL>().0);
     for ((weights, out), bias) in panels.zip(layer.bias.chunks(PANEL)) {
-        let mut sums = product(weights, x);
-        for (sum, bias) in sums.iter_mut().zip(bias) {
-            sum.iter_mut().for_each(|sum| *sum += bias);
-            layer.activation.apply(sum);
+        *out = product(weights, x);
+        finish(out, bias, layer.activation);
+    }
+}
+
+/// Adds the bias and applies the activation.
+#[inline(always)]
+pub(crate) fn finish(sums: &mut [Lane; PANEL], bias: &[f32], activation: Activation) {
+    let mut four = [0.0; PANEL];
+    match bias.first_chunk() {
+        Some(bias) => four = *bias,
+        None => four[..bias.len()].copy_from_slice(bias),
+    }
+    for (sum, bias) in sums.iter_mut().zip(four) {
+        for sum in sum {
+            *sum += bias;
         }
-        *out = sums;
+    }
+    for sum in sums {
+        activation.apply(sum);
     }
 }
 
 /// The sums of 4 outputs for [`LANES`] samples, terms in the order of the inputs.
-#[inline]
+#[inline(never)]
 pub(crate) fn product(weights: &[[f32; PANEL]], x: &[Lane]) -> [Lane; PANEL] {
-    let mut sums = [[0.0; LANES]; PANEL];
-    let ((weights, last_weights), (x, last_x)) = (weights.as_chunks::<4>(), x.as_chunks::<4>());
-    for (weights, x) in weights.iter().zip(x) {
-        for at in 0..4 {
-            step(&weights[at], &x[at], &mut sums);
-        }
+    let x = &x[..weights.len()];
+    let [mut a0, mut a1, mut a2, mut a3] = [Four::zero(); PANEL];
+    let [mut b0, mut b1, mut b2, mut b3] = [Four::zero(); PANEL];
+    macro_rules! step {
+        ($weights:expr, $x:expr) => {
+            let (low, high) = halves($x);
+            let weights = Four::load($weights);
+            let weight = weights.spread::<0>();
+            (a0, b0) = (a0.plus(weight, low), b0.plus(weight, high));
+            let weight = weights.spread::<1>();
+            (a1, b1) = (a1.plus(weight, low), b1.plus(weight, high));
+            let weight = weights.spread::<2>();
+            (a2, b2) = (a2.plus(weight, low), b2.plus(weight, high));
+            let weight = weights.spread::<3>();
+            (a3, b3) = (a3.plus(weight, low), b3.plus(weight, high));
+        };
+    }
+    // Interrupted wasm keeps the sums in memory at every jump backwards, so a turn does much; but Cranelift loads all
+    // that a turn needs first, so three inputs are what the registers hold.
+    let (groups, last_weights) = weights.as_chunks::<3>();
+    let (x_groups, last_x) = x.as_chunks::<3>();
+    for (weights, x) in groups.iter().zip(x_groups) {
+        step!(&weights[0], &x[0]);
+        step!(&weights[1], &x[1]);
+        step!(&weights[2], &x[2]);
     }
     for (weights, x) in last_weights.iter().zip(last_x) {
-        step(weights, x, &mut sums);
+        step!(weights, x);
     }
-    sums
+    [
+        joined(a0, b0),
+        joined(a1, b1),
+        joined(a2, b2),
+        joined(a3, b3),
+    ]
 }
 
 #[inline(always)]
-fn step(weights: &[f32; PANEL], x: &Lane, sums: &mut [Lane; PANEL]) {
-    for (sum, weight) in sums.iter_mut().zip(weights) {
-        for (sum, x) in sum.iter_mut().zip(x) {
-            *sum += weight * x;
-        }
+fn halves(x: &Lane) -> (Four, Four) {
+    let ([low, high], []) = x.as_chunks::<4>() else {
+        unreachable!("a lane is two halves")
+    };
+    (Four::load(low), Four::load(high))
+}
+
+#[inline(always)]
+fn joined(low: Four, high: Four) -> Lane {
+    let mut lane = [0.0; LANES];
+    if let ([to_low, to_high], []) = lane.as_chunks_mut::<4>() {
+        low.store(to_low);
+        high.store(to_high);
     }
+    lane
 }
 
 /// Panels that a single row walks together, so that enough sums are in flight.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 4;
 
 /// One layer for one row.
 fn one(layer: &Layer, x: &[f32], out: &mut [f32]) {
@@ -156,16 +204,16 @@ fn one(layer: &Layer, x: &[f32], out: &mut [f32]) {
     let x = &x[..inputs];
     let weights = layer.panels.weights();
     let mut sums = out.as_chunks_mut::<PANEL>().0.iter_mut();
-    let mut groups = weights.chunks_exact((inputs * TOGETHER).max(1));
+    let mut groups = weights.chunks_exact(inputs * TOGETHER);
     for group in &mut groups {
-        let group = together::<TOGETHER>(group, x);
+        let group = together(group, x);
         group
             .into_iter()
             .zip(&mut sums)
             .for_each(|(sum, out)| *out = sum);
     }
-    for panel in groups.remainder().chunks_exact(inputs.max(1)) {
-        let [sum] = together::<1>(panel, x);
+    for panel in groups.remainder().chunks_exact(inputs) {
+        let sum = alone(panel, x);
         sums.by_ref().take(1).for_each(|out| *out = sum);
     }
     let out = &mut out[..layer.panels.outputs()];
@@ -175,20 +223,38 @@ fn one(layer: &Layer, x: &[f32], out: &mut [f32]) {
     layer.activation.apply_all(out);
 }
 
-/// The sums of `N` panels for one row, terms in the order of the inputs.
-#[inline]
-fn together<const N: usize>(weights: &[[f32; PANEL]], x: &[f32]) -> [[f32; PANEL]; N] {
-    let mut sums = [[0.0; PANEL]; N];
-    let panels: [&[[f32; PANEL]]; N] =
-        std::array::from_fn(|panel| &weights[panel * x.len()..(panel + 1) * x.len()]);
-    for (at, x) in x.iter().enumerate() {
-        for (sum, panel) in sums.iter_mut().zip(&panels) {
-            for (sum, weight) in sum.iter_mut().zip(&panel[at]) {
-                *sum += weight * x;
-            }
-        }
+/// The sums of [`TOGETHER`] panels for one row, terms in the order of the inputs.
+#[inline(never)]
+fn together(weights: &[[f32; PANEL]], x: &[f32]) -> [[f32; PANEL]; TOGETHER] {
+    let (p0, rest) = weights.split_at(x.len());
+    let (p1, rest) = rest.split_at(x.len());
+    let (p2, p3) = rest.split_at(x.len());
+    let [mut s0, mut s1, mut s2, mut s3] = [Four::zero(); TOGETHER];
+    for ((((x, w0), w1), w2), w3) in x.iter().zip(p0).zip(p1).zip(p2).zip(p3) {
+        let x = Four::all(x);
+        s0 = s0.plus(x, Four::load(w0));
+        s1 = s1.plus(x, Four::load(w1));
+        s2 = s2.plus(x, Four::load(w2));
+        s3 = s3.plus(x, Four::load(w3));
     }
-    sums
+    let mut made = [[0.0; PANEL]; TOGETHER];
+    let [m0, m1, m2, m3] = &mut made;
+    s0.store(m0);
+    s1.store(m1);
+    s2.store(m2);
+    s3.store(m3);
+    made
+}
+
+/// The sums of one panel for one row.
+fn alone(weights: &[[f32; PANEL]], x: &[f32]) -> [f32; PANEL] {
+    let mut sum = Four::zero();
+    for (x, weights) in x.iter().zip(weights) {
+        sum = sum.plus(Four::all(x), Four::load(weights));
+    }
+    let mut made = [0.0; PANEL];
+    sum.store(&mut made);
+    made
 }
 
 #[cfg(test)]

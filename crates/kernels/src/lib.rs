@@ -10,7 +10,7 @@
 //!
 //! Shapes are the caller's business: a function panics when a slice is shorter than its shape says.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod activation;
 mod backward;
@@ -22,6 +22,7 @@ mod panels;
 mod pool;
 mod recurrent;
 mod resample;
+mod vector;
 mod window;
 
 pub use activation::{Activation, exp, sigmoid, tanh};

@@ -119,7 +119,11 @@ fn gather(
 }
 
 /// What sums are divided by, per output.
-pub(crate) fn counts(kind: Pool, window: &Window, ways: &[[(std::ops::Range<usize>, usize); 3]]) -> Vec<f32> {
+pub(crate) fn counts(
+    kind: Pool,
+    window: &Window,
+    ways: &[[(std::ops::Range<usize>, usize); 3]],
+) -> Vec<f32> {
     match kind {
         Pool::Max | Pool::Norm(_) => Vec::new(),
         Pool::Average => {

@@ -526,6 +526,18 @@ fn core(probe: &Probe<'_>, schema: &Schema, answer: &Answer) -> Result<Core, Str
             names.join(", ")
         ));
     }
+    let tensor = columns.iter().flatten().find(|&&feature| {
+        matches!(
+            schema.features()[feature as usize].kind,
+            FeatureKind::Tensor(_)
+        )
+    });
+    if let Some(feature) = tensor {
+        return Err(format!(
+            "the numbers of {} are mixed before the estimator",
+            name(feature)
+        ));
+    }
     // A constant column adds nothing to any explanation; whose it is does not matter.
     let column_feature = columns
         .iter()

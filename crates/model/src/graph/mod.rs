@@ -5,6 +5,7 @@
 
 pub mod dense;
 mod dependence;
+mod gradient;
 mod linear;
 pub mod ml;
 #[cfg(feature = "neural")]
@@ -16,6 +17,7 @@ pub mod text;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 pub use dependence::{Dependence, FeatureSet, dependences};
+pub use gradient::{Gradient, GradientError};
 pub use linear::Linear;
 pub use op::Op;
 
@@ -239,6 +241,39 @@ impl Graph {
         wanted: &[ValueId],
     ) -> Result<Vec<Tensor>, EvalError> {
         let needed = self.needed_beyond(wanted, |index| values[index].is_some());
+        self.fill(&mut values, &needed)?;
+        let mut results = Vec::with_capacity(wanted.len());
+        for (position, id) in wanted.iter().enumerate() {
+            // Moved out where nobody asks for it again.
+            let again = wanted[position + 1..].contains(id);
+            let found = if again {
+                None
+            } else {
+                values[id.0 as usize].take()
+            };
+            let found = found.or_else(|| self.value(*id, &values).cloned());
+            results.push(found.ok_or_else(|| EvalError {
+                node: format!("value {}", id.0),
+                reason: "it is an input that is not given".to_owned(),
+            })?);
+        }
+        Ok(results)
+    }
+
+    /// All needed values of a batch.
+    fn run_all(&self, batch: &Batch, needed: &[bool]) -> Result<Vec<Option<Tensor>>, EvalError> {
+        let mut values: Vec<Option<Tensor>> = vec![None; self.values()];
+        for (index, input) in self.parts.inputs.iter().enumerate() {
+            if needed[index] {
+                values[index] = Some(assemble(input, batch));
+            }
+        }
+        self.fill(&mut values, needed)?;
+        Ok(values)
+    }
+
+    /// Runs the nodes that make a needed value which is not there yet.
+    fn fill(&self, values: &mut [Option<Tensor>], needed: &[bool]) -> Result<(), EvalError> {
         let mut operands: Vec<Option<&Tensor>> = Vec::new();
         for (index, node) in self.parts.nodes.iter().enumerate() {
             let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
@@ -257,7 +292,7 @@ impl Graph {
                 operands.push(match input {
                     None => None,
                     Some(id) => Some(
-                        self.value(*id, &values)
+                        self.value(*id, values)
                             .ok_or_else(|| fail(format!("value {} is not given", id.0)))?,
                     ),
                 });
@@ -277,22 +312,7 @@ impl Graph {
                 }
             }
         }
-        let mut results = Vec::with_capacity(wanted.len());
-        for (position, id) in wanted.iter().enumerate() {
-            // Moved out where nobody asks for it again.
-            let again = wanted[position + 1..].contains(id);
-            let found = if again {
-                None
-            } else {
-                values[id.0 as usize].take()
-            };
-            let found = found.or_else(|| self.value(*id, &values).cloned());
-            results.push(found.ok_or_else(|| EvalError {
-                node: format!("value {}", id.0),
-                reason: "it is an input that is not given".to_owned(),
-            })?);
-        }
-        Ok(results)
+        Ok(())
     }
 
     fn value<'a>(&'a self, id: ValueId, values: &'a [Option<Tensor>]) -> Option<&'a Tensor> {

@@ -139,6 +139,12 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
             scale,
             region,
         };
+        let whole = length * scale == to;
+        if mode.coordinates == "align_corners" && scales.is_some() && !whole {
+            // ONNX counts the places that were cut off, ONNX Runtime does not.
+            return Err(node
+                .unsupported("aligned corners with a scale that makes no whole number of places"));
+        }
         if own.to == from && scale == 1.0 && region == (0.0, 1.0) {
             continue;
         }
@@ -245,7 +251,7 @@ impl Axis {
             libm::ceil(at + reach) as i64,
         );
         let mut weights: Vec<(u32, f64)> = Vec::new();
-        let excluded = mode.exclude_outside || mode.antialias;
+        let excluded = mode.exclude_outside;
         for place in low..=high {
             let weight = weight((place as f64 - at) * shrink);
             if weight == 0.0 || excluded && !(0..=last).contains(&place) {
@@ -257,7 +263,7 @@ impl Axis {
                 None => weights.push((place, weight)),
             }
         }
-        let total: f64 = if excluded {
+        let total: f64 = if excluded || mode.antialias {
             weights.iter().map(|tap| tap.1).sum()
         } else {
             1.0

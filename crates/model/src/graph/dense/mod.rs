@@ -29,7 +29,7 @@ pub use reduce::{Reduce, Reduction};
 pub use select::{Clip, ConstantOfShape, Identity, Range, Select, Shape, Size};
 
 /// `values` of `shape` broadcast to `target`; `None` when they do not.
-pub(super) fn broadcast_to<T: Copy>(
+pub(in crate::graph) fn broadcast_to<T: Copy>(
     shape: &[usize],
     values: &[T],
     target: &[usize],

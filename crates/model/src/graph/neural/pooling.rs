@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use hyaline_kernels::{Pool, pool};
 
-use super::window::Sliding;
+use super::window::{Placed, Sliding};
 use super::{floats, only_floats};
 use crate::graph::operator::{Flow, Operands, Operator, element_count, operand, tensor};
 use crate::{Data, ElementType, Tensor};
@@ -30,6 +30,18 @@ pub struct Pooling {
     pub sliding: Sliding,
 }
 
+impl Pooling {
+    /// What the kernels call it.
+    pub(in crate::graph) fn pool(&self, placed: &Placed) -> Pool {
+        match self.kind {
+            PoolKind::Max => Pool::Max,
+            PoolKind::Average => Pool::Average,
+            PoolKind::AveragePadded => Pool::AveragePadded(placed.end),
+            PoolKind::Norm(p) => Pool::Norm(p),
+        }
+    }
+}
+
 impl Operator for Pooling {
     fn name(&self) -> &'static str {
         match self.kind {
@@ -53,13 +65,7 @@ impl Operator for Pooling {
         let mut shape = vec![rows, channels];
         shape.extend(&placed.extents);
         element_count(&shape)?;
-        let kind = match self.kind {
-            PoolKind::Max => Pool::Max,
-            PoolKind::Average => Pool::Average,
-            PoolKind::AveragePadded => Pool::AveragePadded(placed.end),
-            PoolKind::Norm(p) => Pool::Norm(p),
-        };
-        let made = pool(kind, &placed.window, values);
+        let made = pool(self.pool(&placed), &placed.window, values);
         Ok(vec![tensor(shape, Data::F32(made))?])
     }
 

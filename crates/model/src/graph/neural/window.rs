@@ -35,17 +35,17 @@ pub struct Sliding {
 }
 
 /// Where the windows stand in an operand, and what is padded behind its end.
-pub(super) struct Placed {
-    pub(super) window: Window,
-    pub(super) end: [usize; 3],
+pub(in crate::graph) struct Placed {
+    pub(in crate::graph) window: Window,
+    pub(in crate::graph) end: [usize; 3],
     /// Extents of the result, without the axes that fill up to three.
-    pub(super) extents: Vec<usize>,
+    pub(in crate::graph) extents: Vec<usize>,
 }
 
 impl Sliding {
     /// # Errors
     /// When the operand has other axes, or is smaller than the window.
-    pub(super) fn over(&self, spatial: &[usize]) -> Result<Placed, String> {
+    pub(in crate::graph) fn over(&self, spatial: &[usize]) -> Result<Placed, String> {
         let rank = self.kernel.len();
         let fail = || format!("spatial axes {spatial:?} for a window of {:?}", self.kernel);
         let lists = [&self.strides, &self.dilations];
