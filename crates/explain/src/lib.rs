@@ -5,22 +5,24 @@
 
 #![forbid(unsafe_code)]
 
-mod counterfactuals;
 mod coalitional;
+mod counterfactuals;
 mod enumeration;
 mod explained;
 mod explainer;
 mod explanation;
 pub mod game;
 pub mod global;
+mod images;
 mod interactions;
 mod linear;
 mod predict;
-mod reference_statistics;
-pub mod sampling;
-pub mod trees;
 mod presence;
 pub mod quality;
+mod reference_statistics;
+pub mod sampling;
+mod text;
+pub mod trees;
 
 pub use counterfactuals::{
     Counterfactual, CounterfactualRequest, Counterfactuals, Goal, Reason, counterfactuals,
@@ -29,9 +31,15 @@ pub use enumeration::shapley_values;
 pub use explainer::{ExplainError, Explainer, Request};
 pub use explanation::{Explanations, OutputSpace};
 pub use hyaline_model::Method;
+pub use images::{
+    Filling, ImageExplanation, ImageMethod, ImageRequest, Picture, SegmentValues, Segmentation,
+    Segments, explain_image, picture_feature,
+};
 pub use interactions::Interactions;
 pub use predict::{Answers, Predict};
+pub use presence::{Fit, PartMethod, PartRequest, PartValues};
 pub use reference_statistics::{
     CategoryStatistics, Change, FeatureStatistics, NumberStatistics, ReferenceStatistics, ReferenceView,
     Value, reference_rows,
 };
+pub use text::{Part, Source, TextExplanation, TextRequest, Token, explain_text, takes_text};

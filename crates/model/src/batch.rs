@@ -245,6 +245,11 @@ impl Batch {
         &self.columns
     }
 
+    /// Gives the columns back, in schema order.
+    pub fn into_columns(self) -> Vec<Column> {
+        self.columns
+    }
+
     /// Rows `rows`, in that order; a row may be taken several times.
     ///
     /// # Panics
