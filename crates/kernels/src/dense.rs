@@ -178,7 +178,7 @@ pub(crate) fn product(weights: &[[f32; PANEL]], x: &[Lane]) -> [Lane; PANEL] {
 }
 
 #[inline(always)]
-fn halves(x: &Lane) -> (Four, Four) {
+pub(crate) fn halves(x: &Lane) -> (Four, Four) {
     let ([low, high], []) = x.as_chunks::<4>() else {
         unreachable!("a lane is two halves")
     };
@@ -186,7 +186,7 @@ fn halves(x: &Lane) -> (Four, Four) {
 }
 
 #[inline(always)]
-fn joined(low: Four, high: Four) -> Lane {
+pub(crate) fn joined(low: Four, high: Four) -> Lane {
     let mut lane = [0.0; LANES];
     if let ([to_low, to_high], []) = lane.as_chunks_mut::<4>() {
         low.store(to_low);

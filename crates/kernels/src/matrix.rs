@@ -1,5 +1,8 @@
 //! Products of matrices that are both made at run time.
 
+use crate::dense::{halves, joined};
+use crate::vector::Four;
+
 /// Columns that one pass keeps in registers.
 const COLUMNS: usize = 8;
 
@@ -41,21 +44,30 @@ pub fn multiply(a: &[f32], b: &[f32], (m, k, n): (usize, usize, usize), out: &mu
     }
 }
 
-#[inline]
+#[inline(never)]
 fn block(a: [&[f32]; ROWS], b: &[f32], n: usize, sums: &mut [[f32; COLUMNS]; ROWS]) {
-    let mut acc = *sums;
     let [a0, a1, a2, a3] = a;
-    for ((((row, &x0), &x1), &x2), &x3) in b.chunks(n).zip(a0).zip(a1).zip(a2).zip(a3) {
+    let [s0, s1, s2, s3] = sums;
+    let ((mut l0, mut h0), (mut l1, mut h1)) = (halves(s0), halves(s1));
+    let ((mut l2, mut h2), (mut l3, mut h3)) = (halves(s2), halves(s3));
+    for ((((row, x0), x1), x2), x3) in b.chunks(n).zip(a0).zip(a1).zip(a2).zip(a3) {
         let Some(row) = row.first_chunk::<COLUMNS>() else {
-            return;
+            break;
         };
-        for (acc, x) in acc.iter_mut().zip([x0, x1, x2, x3]) {
-            for (acc, y) in acc.iter_mut().zip(row) {
-                *acc += x * y;
-            }
-        }
+        let (low, high) = halves(row);
+        let x = Four::all(x0);
+        (l0, h0) = (l0.plus(x, low), h0.plus(x, high));
+        let x = Four::all(x1);
+        (l1, h1) = (l1.plus(x, low), h1.plus(x, high));
+        let x = Four::all(x2);
+        (l2, h2) = (l2.plus(x, low), h2.plus(x, high));
+        let x = Four::all(x3);
+        (l3, h3) = (l3.plus(x, low), h3.plus(x, high));
     }
-    *sums = acc;
+    *s0 = joined(l0, h0);
+    *s1 = joined(l1, h1);
+    *s2 = joined(l2, h2);
+    *s3 = joined(l3, h3);
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub(crate) struct Builder {
     constants: Vec<Tensor>,
     nodes: Vec<Made>,
     labels: BTreeMap<Value, Vec<Label>>,
+    limits: BTreeMap<Value, (i64, i64)>,
     /// Whether the file was made for exactly one row.
     pub(super) one_row: bool,
 }
@@ -125,6 +126,23 @@ impl Builder {
             Value::Constant(index) => self.constants[index as usize].element_type(),
             Value::Made(node, output) => self.nodes[node as usize].types[output as usize],
         }
+    }
+
+    /// Remembers the smallest and largest integer of a constant's type, which is held as wider integers.
+    pub(crate) fn set_limits(&mut self, constant: Value, data_type: i32) {
+        let limits = match data_type {
+            2 => (0, 255),
+            3 => (-128, 127),
+            4 => (0, 65_535),
+            5 => (-32_768, 32_767),
+            _ => return,
+        };
+        self.limits.insert(constant, limits);
+    }
+
+    /// What [`Builder::set_limits`] remembers.
+    pub(crate) fn limits(&self, constant: Value) -> Option<(i64, i64)> {
+        self.limits.get(&constant).copied()
     }
 
     /// Says which labels `value` takes, in score order: what a classifier operator knows of its label output.

@@ -418,9 +418,10 @@ fn constant(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportEr
     } else {
         return Err(node.unsupported("a constant without a dense value"));
     };
-    Ok(vec![graph.constant(tensor.ok_or_else(|| {
-        node.invalid("a constant of absurd extent")
-    })?)])
+    let tensor = tensor.ok_or_else(|| node.invalid("a constant of absurd extent"))?;
+    let value = graph.constant(tensor);
+    graph.set_limits(value, node.tensor_type("value"));
+    Ok(vec![value])
 }
 
 /// Sum, mean, maximum or minimum of any number of operands, two at a time.

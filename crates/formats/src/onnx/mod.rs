@@ -83,6 +83,7 @@ fn initializers(
             )
         })?;
         let value = builder.constant(tensor);
+        builder.set_limits(value, proto.data_type);
         bound.insert(proto.name.clone(), Bound::Value(value));
     }
     Ok(())

@@ -200,6 +200,14 @@ impl<'a> Node<'a> {
         })?))
     }
 
+    /// The ONNX element type of a tensor; 0 when absent.
+    pub(crate) fn tensor_type(&self, name: &str) -> i32 {
+        let mut attributes = self.proto.attribute.iter();
+        let found = attributes.find(|attribute| attribute.name == name);
+        let tensor = found.and_then(|attribute| attribute.t.as_deref());
+        tensor.map_or(0, |tensor| tensor.data_type)
+    }
+
     /// A graph; `None` when absent.
     pub(crate) fn graph(&self, name: &str) -> Result<Option<&'a GraphProto>, ImportError> {
         Ok(self

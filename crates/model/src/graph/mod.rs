@@ -95,6 +95,8 @@ pub struct Graph {
     parts: GraphParts,
     /// First value of each node, and one past the last value of all.
     first_output: Vec<u32>,
+    /// The last node that reads each value; 0 where none does.
+    last_reader: Vec<u32>,
 }
 
 impl Graph {
@@ -151,9 +153,16 @@ impl Graph {
         if next > MAX_VALUES {
             return Err(GraphError(format!("{next} values exceed {MAX_VALUES}")));
         }
+        let mut last_reader = vec![0; next as usize];
+        for (index, node) in parts.nodes.iter().enumerate() {
+            for id in node.inputs.iter().flatten() {
+                last_reader[id.0 as usize] = index as u32;
+            }
+        }
         Ok(Graph {
             parts,
             first_output,
+            last_reader,
         })
     }
 
@@ -241,7 +250,11 @@ impl Graph {
         wanted: &[ValueId],
     ) -> Result<Vec<Tensor>, EvalError> {
         let needed = self.needed_beyond(wanted, |index| values[index].is_some());
-        self.fill(&mut values, &needed)?;
+        let mut kept = vec![false; self.values()];
+        for id in wanted {
+            kept[id.0 as usize] = true;
+        }
+        self.fill(&mut values, &needed, &kept)?;
         let mut results = Vec::with_capacity(wanted.len());
         for (position, id) in wanted.iter().enumerate() {
             // Moved out where nobody asks for it again.
@@ -268,12 +281,18 @@ impl Graph {
                 values[index] = Some(assemble(input, batch));
             }
         }
-        self.fill(&mut values, needed)?;
+        self.fill(&mut values, needed, needed)?;
         Ok(values)
     }
 
-    /// Runs the nodes that make a needed value which is not there yet.
-    fn fill(&self, values: &mut [Option<Tensor>], needed: &[bool]) -> Result<(), EvalError> {
+    /// Runs the nodes that make a needed value which is not there yet. A value that is not `kept` goes when the last node
+    /// that reads it has run.
+    fn fill(
+        &self,
+        values: &mut [Option<Tensor>],
+        needed: &[bool],
+        kept: &[bool],
+    ) -> Result<(), EvalError> {
         let mut operands: Vec<Option<&Tensor>> = Vec::new();
         for (index, node) in self.parts.nodes.iter().enumerate() {
             let outputs = self.first_output[index] as usize..self.first_output[index + 1] as usize;
@@ -309,6 +328,11 @@ impl Graph {
             for (slot, tensor) in outputs.zip(made) {
                 if values[slot].is_none() {
                     values[slot] = Some(tensor);
+                }
+            }
+            for id in node.inputs.iter().flatten().map(|id| id.0 as usize) {
+                if self.last_reader[id] == index as u32 && !kept[id] {
+                    values[id] = None;
                 }
             }
         }
@@ -369,7 +393,10 @@ fn assemble(input: &GraphInput, batch: &Batch) -> Tensor {
         vec![batch.rows(), width]
     };
     let data = match input.element_type {
-        ElementType::F32 => Data::F32(interleave(columns, batch.rows(), |x| x as f32)),
+        ElementType::F32 => {
+            let columns: Vec<&[f64]> = columns.iter().map(numbers).collect();
+            Data::F32(hyaline_kernels::interleave(&columns, batch.rows()))
+        }
         ElementType::F64 => Data::F64(interleave(columns, batch.rows(), |x| x)),
         ElementType::I64 => Data::I64(interleave(columns, batch.rows(), |x| x as i64)),
         ElementType::Bool => Data::Bool(interleave(columns, batch.rows(), |x| x != 0.0)),
@@ -424,14 +451,18 @@ fn assemble_tensors(input: &GraphInput, tensors: &Tensors) -> Tensor {
     Tensor::new(shape, data).expect("the schema and the graph agree on the extents")
 }
 
+fn numbers(column: &Column) -> &[f64] {
+    match column {
+        Column::Numbers(numbers) => numbers,
+        _ => panic!("the batch is of another schema: numbers expected"),
+    }
+}
+
 fn interleave<T>(columns: &[Column], rows: usize, convert: impl Fn(f64) -> T) -> Vec<T> {
     let mut values = Vec::with_capacity(columns.len() * rows);
     for row in 0..rows {
         for column in columns {
-            match column {
-                Column::Numbers(numbers) => values.push(convert(numbers[row])),
-                _ => panic!("the batch is of another schema: numbers expected"),
-            }
+            values.push(convert(numbers(column)[row]));
         }
     }
     values

@@ -11,12 +11,23 @@ use crate::onnx::node::Node;
 
 pub(super) fn conv(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError> {
     let (shape, values) = weights(node, graph, 1)?;
+    let bias = bias(node, graph, shape.first().copied().unwrap_or(0))?;
+    let op = prepared(node, shape, values, &bias)?;
+    Ok(vec![graph.push(node, op, &[node.operand(0)?])?])
+}
+
+/// The convolution with weights `[outputs, channels of a group, window…]`.
+pub(super) fn prepared(
+    node: &Node<'_>,
+    shape: &[usize],
+    values: &[f32],
+    bias: &[f32],
+) -> Result<Conv, ImportError> {
     let &[outputs, channels, ref kernel @ ..] = shape else {
         return Err(node.invalid(format!("weights of shape {shape:?}")));
     };
     let taps = channels * kernel.iter().product::<usize>();
     let groups = groups(node, outputs)?;
-    let bias = bias(node, graph, outputs)?;
     let own = outputs / groups;
     let layers: Option<Vec<Layer>> = (0..groups)
         .map(|group| {
@@ -27,11 +38,10 @@ pub(super) fn conv(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, I
         })
         .collect();
     let layers = layers.ok_or_else(|| node.unsupported("weights that are not finite numbers"))?;
-    let op = Conv {
+    Ok(Conv {
         sliding: sliding(node, kernel)?,
         groups: layers,
-    };
-    Ok(vec![graph.push(node, op, &[node.operand(0)?])?])
+    })
 }
 
 /// Attribute `group`, which divides the outputs.
@@ -111,7 +121,7 @@ pub(super) fn transposed(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Val
     if spatial.len() != count || !(1..=3).contains(&count) {
         return Err(node.unsupported(format!("spatial axes {spatial:?}, expected {count}")));
     }
-    let extra = per_axis(node, "output_padding", count, 0)?;
+    let mut extra = per_axis(node, "output_padding", count, 0)?;
     let strides = per_axis(node, "strides", count, 1)?;
     let dilations = per_axis(node, "dilations", count, 1)?;
     let auto = node.text("auto_pad")?.unwrap_or("NOTSET");
@@ -150,6 +160,7 @@ pub(super) fn transposed(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Val
                 let reach = kernel[axis].saturating_sub(1) * dilations[axis] as usize + 1;
                 let whole =
                     strides[axis] as usize * (spatial[axis] - 1) + extra[axis] as usize + reach;
+                extra[axis] += wanted[axis].saturating_sub(whole) as u32;
                 let cut = whole.saturating_sub(wanted[axis]) as u32;
                 let less = cut / 2;
                 let first = if auto == "SAME_UPPER" {

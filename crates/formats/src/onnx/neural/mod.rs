@@ -6,6 +6,7 @@ mod einsum;
 mod layout;
 mod normalise;
 mod pool;
+mod quantise;
 mod recurrent;
 mod resize;
 
@@ -35,6 +36,13 @@ pub(super) fn lower(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, 
         "Trilu" => layout::triangle(node, graph),
         "Pad" => layout::pad(node, graph),
         "Resize" | "Upsample" => resize::lower(node, graph),
+        "QuantizeLinear" => quantise::quantise(node, graph),
+        "DequantizeLinear" => quantise::dequantise(node, graph),
+        "MatMulInteger" => quantise::matrix(node, graph),
+        "QLinearMatMul" => quantise::scaled_matrix(node, graph),
+        "ConvInteger" => quantise::convolution(node, graph),
+        "QLinearConv" => quantise::scaled_convolution(node, graph),
+        "DynamicQuantizeLinear" => Err(node.unsupported("a scale that all rows have together")),
         "Einsum" => einsum::lower(node, graph),
         "Conv" => convolution::conv(node, graph),
         "MaxPool" | "AveragePool" | "LpPool" => pool::sliding_pool(node, graph),

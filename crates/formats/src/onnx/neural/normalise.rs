@@ -1,35 +1,52 @@
 //! Normalisation: standardised axes, then scale and bias.
 
-use hyaline_model::graph::dense::{Binary, Reshape, Shape};
+use hyaline_model::graph::dense::{Binary, Reduce, Reduction, Reshape, Shape, Unary};
 use hyaline_model::graph::neural::{LocalResponse, Standardise};
 
-use super::{integers, per_channel, shape};
+use super::{integers, per_channel, scalar, shape};
 use crate::ImportError;
 use crate::onnx::builder::{Builder, Value};
 use crate::onnx::node::Node;
 
 /// LayerNormalization and RMSNormalization.
 pub(super) fn layer(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Value>, ImportError> {
-    if node
-        .proto
-        .output
-        .iter()
-        .skip(1)
-        .any(|name| !name.is_empty())
-    {
-        return Err(node.unsupported("mean and deviation as outputs"));
-    }
+    let x = node.operand(0)?;
+    let axis = node.int("axis", -1)?;
+    let epsilon = node.float("epsilon", 1e-5)?;
+    let centred = node.op() == "LayerNormalization";
     let op = Standardise {
-        axis: node.int("axis", -1)?,
-        epsilon: node.float("epsilon", 1e-5)?,
-        centred: node.op() == "LayerNormalization",
+        axis,
+        epsilon,
+        centred,
     };
-    let mut made = graph.push(node, op, &[node.operand(0)?])?;
+    let mut made = graph.push(node, op, &[x])?;
     made = graph.push(node, Binary::Mul, &[made, node.operand(1)?])?;
     if let Some(bias) = node.optional(2) {
         made = graph.push(node, Binary::Add, &[made, bias])?;
     }
-    Ok(vec![made])
+    let more = node.proto.output.iter().skip(1);
+    if !centred || more.filter(|name| !name.is_empty()).count() == 0 {
+        return Ok(vec![made]);
+    }
+    let rank = shape(node, graph, x)?.len() as i64;
+    let first = if axis < 0 { axis + rank } else { axis };
+    let over = Reduce {
+        reduction: Reduction::Mean,
+        axes: Some((first..rank).collect()),
+        keep: true,
+    };
+    let mean = graph.push(node, over.clone(), &[x])?;
+    let centred = graph.push(node, Binary::Sub, &[x, mean])?;
+    let square = graph.push(node, Binary::Mul, &[centred, centred])?;
+    let variance = graph.push(node, over, &[square])?;
+    let epsilon = scalar(graph, x, f64::from(epsilon));
+    let variance = graph.push(node, Binary::Add, &[variance, epsilon])?;
+    let deviation = graph.push(node, Unary::Sqrt, &[variance])?;
+    Ok(vec![
+        made,
+        mean,
+        graph.push(node, Unary::Reciprocal, &[deviation])?,
+    ])
 }
 
 /// InstanceNormalization: every plane.
