@@ -121,7 +121,7 @@ fn prop_regions_cover_what_they_promise() {
         ConformityScore::LeastAmbiguous,
         ConformityScore::Adaptive,
     ] {
-        for (count, coverage) in [(19, 0.9), (40, 0.8), (39, 0.5)] {
+        for (count, coverage) in [(20, 0.9), (5, 0.8), (10, 0.5)] {
             // Without equal scores the coverage is exactly rank / (n + 1). The adaptive score of the least likely class is
             // 1 whatever the row, so its sets cover more.
             let expected = ((count + 1) as f64 * coverage - 1e-9).ceil() / (count + 1) as f64;
