@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hyaline_pack::mlflow;
-use hyaline_pack::recipe::{Data, FILE_NAME, Function, Method, Recipe, Source};
+use hyaline_pack::recipe::{
+    Calibration, CalibrationMethod, Data, FILE_NAME, Function, Method, Recipe, Source,
+};
 use hyaline_pack::report::{MEMORY_LIMIT, Report, SIZE_LIMIT};
-use hyaline_pack::{Inputs, Packed};
+use hyaline_pack::{CalibrationCard, Inputs, Packed, ReliabilityCard, UncertaintyCard};
 
 use crate::progress::Progress;
 use crate::table::bytes;
@@ -21,12 +23,24 @@ pub(crate) struct Arguments {
     /// Where to write the function; <name>.wasm when absent
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Reference rows, CSV with a header: statistics, background of explanations, golden rows
+    /// Reference rows, CSV with a header or an .npy file: statistics, background of explanations, golden rows
     #[arg(long, value_name = "CSV")]
     data: Option<PathBuf>,
-    /// The column of the data that is the answer
+    /// The column of the data that is the answer; beside an .npy file the .npy file of the answers
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
+    /// Rows of the data kept in the function, for explanations of the data as a whole; 0 keeps none
+    #[arg(long, value_name = "ROWS")]
+    reference: Option<usize>,
+    /// Rows that did not train the model, CSV with the target: for prediction intervals and sets, and --calibrate
+    #[arg(long, value_name = "CSV")]
+    calibration: Option<PathBuf>,
+    /// Measure prediction intervals or sets on held-out rows; the card says how they are at this coverage
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.9")]
+    uncertainty: Option<f64>,
+    /// Calibrate probabilities on held-out rows: platt or isotonic
+    #[arg(long, value_name = "METHOD", value_parser = calibration)]
+    calibrate: Option<CalibrationMethod>,
     /// Name in routes and protocols; the model file's name when absent
     #[arg(long)]
     name: Option<String>,
@@ -51,7 +65,8 @@ pub(crate) struct Arguments {
     /// Rows kept with their expected answers
     #[arg(long, value_name = "ROWS")]
     golden: Option<usize>,
-    /// The method of explanations that name none: interventional, path-dependent, linear or enumeration
+    /// The method of explanations that name none: interventional, path-dependent, linear, enumeration, leverage, kernel or
+    /// permutation
     #[arg(long, value_name = "METHOD", value_parser = method)]
     method: Option<Method>,
     /// Most MiB that tables of the tree methods may take
@@ -89,7 +104,21 @@ fn method(text: &str) -> Result<Method, String> {
         "path-dependent" => Ok(Method::PathDependent),
         "linear" => Ok(Method::Linear),
         "enumeration" => Ok(Method::Enumeration),
-        _ => Err("expected interventional, path-dependent, linear or enumeration".to_owned()),
+        "leverage" => Ok(Method::Leverage),
+        "kernel" => Ok(Method::Kernel),
+        "permutation" => Ok(Method::Permutation),
+        _ => Err(
+            "expected interventional, path-dependent, linear, enumeration, leverage, kernel or permutation"
+                .to_owned(),
+        ),
+    }
+}
+
+fn calibration(text: &str) -> Result<CalibrationMethod, String> {
+    match text {
+        "platt" => Ok(CalibrationMethod::Platt),
+        "isotonic" => Ok(CalibrationMethod::Isotonic),
+        _ => Err("expected platt or isotonic".to_owned()),
     }
 }
 
@@ -228,12 +257,7 @@ fn override_by(recipe: &mut Recipe, arguments: &Arguments) -> Result<()> {
         match &mut recipe.data {
             Some(data) => data.path.clone_from(path),
             none => {
-                *none = Some(Data {
-                    path: path.clone(),
-                    target: None,
-                    background: Data::default_background(),
-                    golden: Data::default_golden(),
-                });
+                *none = Some(Data::new(path.clone()));
             }
         }
     }
@@ -244,24 +268,79 @@ fn override_by(recipe: &mut Recipe, arguments: &Arguments) -> Result<()> {
             }
             set(&mut data.background, &arguments.background);
             set(&mut data.golden, &arguments.golden);
+            set(&mut data.reference, &arguments.reference);
+            if arguments.calibration.is_some() {
+                data.calibration.clone_from(&arguments.calibration);
+            }
             if data.background == 0 {
                 bail!("--background is 0; give at least 1 row, or leave --data out");
             }
         }
         None if arguments.target.is_some()
             || arguments.background.is_some()
-            || arguments.golden.is_some() =>
+            || arguments.golden.is_some()
+            || arguments.reference.is_some()
+            || arguments.calibration.is_some() =>
         {
             bail!(
-                "--target, --background and --golden speak about reference data; name it with --data"
+                "--target, --background, --golden, --reference and --calibration speak about reference data; name it with \
+                 --data"
             );
         }
         None => {}
     }
+    if let Some(coverage) = arguments.uncertainty {
+        recipe.uncertainty.get_or_insert_default().coverage = coverage;
+    }
+    if let Some(method) = arguments.calibrate {
+        recipe.calibration = Some(Calibration { method });
+    }
+    recipe.check()?;
     if recipe.output.target.is_none() {
         recipe.output.target = recipe.data.as_ref().and_then(|data| data.target.clone());
     }
     Ok(())
+}
+
+fn calibrated(card: &CalibrationCard) -> String {
+    let after = &card.after;
+    let change = |name: &str, before: Option<f64>, after: f64| match before {
+        Some(before) => format!("{name} {before:.4} → {after:.4}"),
+        None => format!("{name} {after:.4}"),
+    };
+    let before = |figure: fn(&ReliabilityCard) -> f64| card.before.as_ref().map(figure);
+    format!(
+        "{} on {}: {}, {}, {}",
+        card.method,
+        card.source,
+        change("Brier", before(|figures| figures.brier), after.brier),
+        change(
+            "log loss",
+            before(|figures| figures.log_loss),
+            after.log_loss
+        ),
+        change(
+            "expected calibration error",
+            before(|figures| figures.expected_error),
+            after.expected_error
+        ),
+    )
+}
+
+fn uncertain(card: &UncertaintyCard) -> String {
+    let mut text = format!(
+        "{} on {}: {:.4} at coverage {}",
+        card.score, card.source, card.threshold, card.coverage
+    );
+    if let Some(measured) = &card.measured {
+        text += &format!(
+            "; {:.1} % of {} other rows are inside, at a mean size of {:.3}",
+            measured.coverage * 100.0,
+            measured.rows,
+            measured.size
+        );
+    }
+    text
 }
 
 fn summary(report: &Report, output: &Path) -> String {
@@ -277,6 +356,7 @@ fn summary(report: &Report, output: &Path) -> String {
         bytes(report.engine_bytes),
         bytes(report.image_bytes)
     );
+    text += &format!("  engine     {}: {}\n", report.engine, report.engine_reason);
     text += &format!(
         "  memory     {} at the start of an instance ({:.1} % of {})\n",
         bytes(report.memory_bytes),
@@ -287,6 +367,12 @@ fn summary(report: &Report, output: &Path) -> String {
         "  explainer  {}: {}\n",
         report.explainer.method, report.explainer.reason
     );
+    if let Some(calibration) = &report.calibration {
+        text += &format!("  calibrated {}\n", calibrated(calibration));
+    }
+    if let Some(uncertainty) = &report.uncertainty {
+        text += &format!("  uncertain  {}\n", uncertain(uncertainty));
+    }
     text += &format!(
         "  proof      {} golden rows: the model, the loaded engine and the function answer alike to the bit\n",
         report.golden_rows

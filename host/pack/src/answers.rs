@@ -68,7 +68,7 @@ pub struct Predictions {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Explanations {
-    /// `interventional`, `path-dependent`, `linear` or `enumeration`.
+    /// Name of the method.
     pub method: String,
     /// Whether the values are exact.
     pub exact: bool,
@@ -86,6 +86,21 @@ pub struct Explanations {
     pub residuals: Vec<Float>,
     /// Model evaluations spent.
     pub evaluations: u64,
+    /// `[rows, features, outputs]`; only where something was drawn.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub standard_errors: Vec<Float>,
+}
+
+/// How sampled explanations of golden rows are drawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Draw {
+    /// A sampled method that the function has.
+    pub method: String,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// Most coalitions per row.
+    pub samples: u32,
 }
 
 /// Everything a function says about some rows; a refusal is an answer too.
@@ -96,6 +111,9 @@ pub struct Answers {
     pub predictions: Result<Predictions, String>,
     /// Their reasons by the function's own default method, or the text of the refusal.
     pub explanations: Result<Explanations, String>,
+    /// The reasons of the first row as [`Draw`] draws them; absent where nothing is drawn.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sampled: Option<Result<Explanations, String>>,
 }
 
 /// The first place where two answers differ.
@@ -111,7 +129,12 @@ pub struct Difference {
 
 impl Answers {
     /// What the model and explainer say outside of any sandbox.
-    pub(crate) fn native(model: &Model, explainer: &Explainer, batch: &Batch) -> Answers {
+    pub(crate) fn native(
+        model: &Model,
+        explainer: &Explainer,
+        batch: &Batch,
+        draw: Option<&Draw>,
+    ) -> Answers {
         let predictions = model
             .predict(batch)
             .map_err(|error| error.to_string())
@@ -122,37 +145,35 @@ impl Answers {
                 margins: floats(found.margins),
                 labels: found.labels,
             });
-        let explanations = explainer.explain(model, batch, Request::default());
-        let explanations = explanations
-            .map_err(|error: ExplainError| error.to_string())
-            .map(|found| Explanations {
-                method: method_name(found.method).to_owned(),
-                exact: found.exact,
-                space: match found.space {
-                    OutputSpace::Margin => "margin".to_owned(),
-                    OutputSpace::Probability => "probability".to_owned(),
-                },
-                outputs: found.outputs as u32,
-                base_values: floats(found.base_values),
-                attributions: floats(found.attributions),
-                predictions: floats(found.predictions),
-                residuals: floats(found.residuals),
-                evaluations: found.evaluations,
-            });
+        let explain = |batch: &Batch, method| {
+            let request = Request {
+                method,
+                seed: draw.map_or(0, |draw| draw.seed),
+                samples: draw.map(|draw| draw.samples),
+                ..Request::default()
+            };
+            let found = explainer.explain(model, batch, request);
+            found
+                .map(Explanations::from)
+                .map_err(|error: ExplainError| error.to_string())
+        };
         Answers {
             predictions,
-            explanations,
+            explanations: explain(batch, None),
+            sampled: draw.map(|draw| explain(&batch.select(&[0]), Method::from_name(&draw.method))),
         }
     }
 
-    /// What a component says through the typed door.
+    /// What a component says through the typed door of `batch`, and of its first row alone.
     ///
     /// # Errors
     /// When the component traps.
-    pub(crate) fn of(guest: &mut Guest, batch: &[typed::Column]) -> Result<Answers, Cause> {
-        let refusal = |error| match error {
-            typed::Error::Invalid(text) | typed::Error::Unsupported(text) => text,
-        };
+    pub(crate) fn of(
+        guest: &mut Guest,
+        batch: &[typed::Column],
+        first: &[typed::Column],
+        draw: Option<&Draw>,
+    ) -> Result<Answers, Cause> {
         let predictions = guest
             .predict(batch)?
             .map_err(refusal)
@@ -163,37 +184,23 @@ impl Answers {
                 margins: floats(found.margins),
                 labels: found.labels,
             });
-        let options = typed::Options {
-            method: typed::Method::Auto,
-            space: None,
+        let mut explain = |batch: &[typed::Column], method| {
+            let options = typed::Options {
+                method,
+                space: None,
+                seed: draw.map(|draw| draw.seed),
+                samples: draw.map(|draw| draw.samples),
+                tolerance: None,
+            };
+            let found = guest.explain(batch, &options)?;
+            Ok::<_, Cause>(found.map(Explanations::from).map_err(refusal))
         };
-        let explanations = guest
-            .explain(batch, options)?
-            .map_err(refusal)
-            .map(|found| Explanations {
-                method: match found.method {
-                    typed::Method::Auto => "auto",
-                    typed::Method::Interventional => "interventional",
-                    typed::Method::PathDependent => "path-dependent",
-                    typed::Method::Linear => "linear",
-                    typed::Method::Enumeration => "enumeration",
-                }
-                .to_owned(),
-                exact: found.exact,
-                space: match found.space {
-                    typed::Space::Margin => "margin".to_owned(),
-                    typed::Space::Probability => "probability".to_owned(),
-                },
-                outputs: found.outputs,
-                base_values: floats(found.base_values),
-                attributions: floats(found.attributions),
-                predictions: floats(found.predictions),
-                residuals: floats(found.residuals),
-                evaluations: found.evaluations,
-            });
         Ok(Answers {
             predictions,
-            explanations,
+            explanations: explain(batch, None)?,
+            sampled: draw
+                .map(|draw| explain(first, Some(draw.method.clone())))
+                .transpose()?,
         })
     }
 
@@ -206,13 +213,49 @@ impl Answers {
     }
 }
 
-/// The name of a method as the contract and the card spell it.
-pub(crate) fn method_name(method: Method) -> &'static str {
-    match method {
-        Method::Interventional => "interventional",
-        Method::PathDependent => "path-dependent",
-        Method::Linear => "linear",
-        Method::Enumeration => "enumeration",
+fn refusal(error: typed::Error) -> String {
+    match error {
+        typed::Error::Invalid(text) | typed::Error::Unsupported(text) => text,
+    }
+}
+
+impl From<hyaline_explain::Explanations> for Explanations {
+    fn from(found: hyaline_explain::Explanations) -> Explanations {
+        Explanations {
+            method: found.method.name().to_owned(),
+            exact: found.exact,
+            space: match found.space {
+                OutputSpace::Margin => "margin".to_owned(),
+                OutputSpace::Probability => "probability".to_owned(),
+            },
+            outputs: found.outputs as u32,
+            base_values: floats(found.base_values),
+            attributions: floats(found.attributions),
+            predictions: floats(found.predictions),
+            residuals: floats(found.residuals),
+            evaluations: found.evaluations,
+            standard_errors: floats(found.standard_errors),
+        }
+    }
+}
+
+impl From<typed::Explanations> for Explanations {
+    fn from(found: typed::Explanations) -> Explanations {
+        Explanations {
+            method: found.method,
+            exact: found.exact,
+            space: match found.space {
+                typed::Space::Margin => "margin".to_owned(),
+                typed::Space::Probability => "probability".to_owned(),
+            },
+            outputs: found.outputs,
+            base_values: floats(found.base_values),
+            attributions: floats(found.attributions),
+            predictions: floats(found.predictions),
+            residuals: floats(found.residuals),
+            evaluations: found.evaluations,
+            standard_errors: floats(found.standard_errors),
+        }
     }
 }
 

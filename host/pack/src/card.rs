@@ -11,7 +11,8 @@ use hyaline_model::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::answers::{Answers, Float};
+use crate::answers::{Answers, Draw, Float};
+use crate::held_out::{CalibrationCard, UncertaintyCard};
 use crate::json;
 
 /// A row by feature name; a missing value is `null`.
@@ -40,8 +41,23 @@ pub struct Card {
     pub positive: Option<Value>,
     /// What a row looks like, in the order of attributions.
     pub features: Vec<FeatureCard>,
+    /// What runs the model.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub engine: Option<EngineCard>,
     /// How answers are explained.
     pub explainer: ExplainerCard,
+    /// Features that are explained as one, by the name of their group.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// Rows kept for explanations of the data as a whole; 0 without reference data.
+    #[serde(default)]
+    pub reference_rows: usize,
+    /// How probabilities were calibrated; absent for the model's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration: Option<CalibrationCard>,
+    /// What prediction intervals and sets follow from; absent without them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub uncertainty: Option<UncertaintyCard>,
     /// Figures on held-out data.
     pub metrics: BTreeMap<String, f64>,
     /// Licences of the parts.
@@ -63,7 +79,7 @@ pub struct Card {
 pub struct FeatureCard {
     /// Name.
     pub name: String,
-    /// `number`, `integer`, `boolean` or `category`.
+    /// `number`, `integer`, `boolean`, `category`, `text` or `tensor`.
     pub kind: String,
     /// Whether a value may be missing.
     pub missing: bool,
@@ -79,6 +95,32 @@ pub struct FeatureCard {
     /// Whether a category outside of the list is accepted; categories only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unseen: Option<bool>,
+    /// Extents of a tensor, outermost first; tensors only.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub shape: Vec<u32>,
+    /// How a tensor is an image; images only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub image: Option<ImageCard>,
+}
+
+/// How the numbers of a tensor are an image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageCard {
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Numbers per pixel: 1 grey, 3 red, green and blue, 4 with opacity.
+    pub channels: u32,
+}
+
+/// What runs a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineCard {
+    /// `tabular` or `neural`.
+    pub name: String,
+    /// Why this one.
+    pub reason: String,
 }
 
 /// How a function explains.
@@ -106,6 +148,9 @@ pub struct ExplainerCard {
 pub struct Golden {
     /// The rows, asked as one batch.
     pub rows: Vec<Row>,
+    /// How their sampled explanations are drawn; absent when the function has none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub draw: Option<Draw>,
     /// The answers.
     pub answers: Answers,
 }
@@ -148,12 +193,15 @@ pub(crate) fn label(label: &Label) -> Value {
 
 /// The card's view of a feature.
 pub(crate) fn feature(feature: &Feature) -> FeatureCard {
-    let (kind, categories) = match &feature.kind {
-        FeatureKind::Number => ("number", None),
-        FeatureKind::Integer => ("integer", None),
-        FeatureKind::Boolean => ("boolean", None),
-        FeatureKind::Category(categories) => ("category", Some(categories)),
+    let (kind, categories, tensor) = match &feature.kind {
+        FeatureKind::Number => ("number", None, None),
+        FeatureKind::Integer => ("integer", None, None),
+        FeatureKind::Boolean => ("boolean", None, None),
+        FeatureKind::Category(categories) => ("category", Some(categories), None),
+        FeatureKind::Text => ("text", None, None),
+        FeatureKind::Tensor(tensor) => ("tensor", None, Some(tensor)),
     };
+    let image = tensor.and_then(|tensor| tensor.image.as_ref());
     FeatureCard {
         name: feature.name.clone(),
         kind: kind.to_owned(),
@@ -164,6 +212,12 @@ pub(crate) fn feature(feature: &Feature) -> FeatureCard {
             .map(|Categories { values, .. }| values.clone())
             .unwrap_or_default(),
         unseen: categories.map(|categories| categories.unseen == Unseen::Accepted),
+        shape: tensor.map_or_else(Vec::new, |tensor| tensor.extents.clone()),
+        image: image.map(|image| ImageCard {
+            height: image.height,
+            width: image.width,
+            channels: image.channels,
+        }),
     }
 }
 
@@ -196,10 +250,26 @@ pub(crate) fn row<'a>(
                     (value, FeatureKind::Integer) => Value::from(value as i64),
                     (value, _) => serde_json::to_value(Float(value)).expect("a number is JSON"),
                 },
+                Column::Texts(texts) => Value::from(texts[row].as_str()),
+                Column::Tensors(tensors) => match &feature.kind {
+                    FeatureKind::Tensor(kind) => nested(&kind.extents, tensors.row(row)),
+                    _ => Value::Null,
+                },
             };
             (feature.name.clone(), value)
         })
         .collect()
+}
+
+/// Numbers as lists nested by `extents`, each in the shortest text of its single precision.
+fn nested(extents: &[u32], numbers: &[f32]) -> Value {
+    match extents.split_first() {
+        None => serde_json::from_str(&numbers[0].to_string()).unwrap_or(Value::Null),
+        Some((&extent, inner)) => numbers
+            .chunks_exact(numbers.len() / extent as usize)
+            .map(|part| nested(inner, part))
+            .collect(),
+    }
 }
 
 /// Why rows cannot be asked through the typed door.
@@ -221,8 +291,10 @@ pub struct RowError {
 pub enum Cells {
     /// Numbers, whole numbers, and booleans as 0 or 1; NaN is missing.
     Numbers(Vec<f64>),
-    /// Categories.
+    /// Categories and free texts.
     Texts(Vec<Option<String>>),
+    /// Tensors of so many numbers each.
+    Tensors(u32, Vec<f32>),
 }
 
 /// `rows` as columns, in the order of `features`. A feature that a row does not have is missing.
@@ -241,7 +313,17 @@ pub fn columns(features: &[FeatureCard], rows: &[Row]) -> Result<Vec<Cells>, Row
             value: value.to_string(),
             kind: feature.kind.clone(),
         };
-        if feature.kind == "category" {
+        if feature.kind == "tensor" {
+            let width: u32 = feature.shape.iter().product();
+            let mut values = Vec::with_capacity(rows.len() * width as usize);
+            for (index, value) in cells {
+                let start = values.len();
+                flatten(value, &mut values)
+                    .filter(|()| values.len() - start == width as usize)
+                    .ok_or_else(|| refused((index, value)))?;
+            }
+            Ok(Cells::Tensors(width, values))
+        } else if matches!(feature.kind.as_str(), "category" | "text") {
             let text = |(index, value): (usize, &Value)| match value {
                 Value::Null => Ok(None),
                 Value::String(text) => Ok(Some(text.clone())),
@@ -258,4 +340,15 @@ pub fn columns(features: &[FeatureCard], rows: &[Row]) -> Result<Vec<Cells>, Row
         }
     };
     features.iter().map(column).collect()
+}
+
+/// The numbers of nested lists, in order; `None` where there is something else.
+fn flatten(value: &Value, numbers: &mut Vec<f32>) -> Option<()> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| flatten(item, numbers)),
+        value => {
+            numbers.push(value.as_f64()? as f32);
+            Some(())
+        }
+    }
 }

@@ -2,13 +2,14 @@
 
 use hyaline_formats::Imported;
 use hyaline_model::{
-    Batch, Categories, Feature, FeatureKind, Head, Model, ModelParts, Schema, SchemaError, Symbols,
+    Batch, Categories, FeatureKind, Head, Model, ModelParts, Schema, SchemaError, Symbols,
 };
 use serde_json::Value;
 
 use crate::card;
+use crate::features::{FeatureError, annotate, groups};
 use crate::mlflow::SignatureColumn;
-use crate::recipe::{FeatureNote, Kind, Recipe};
+use crate::recipe::Recipe;
 use crate::reference::{Reference, ReferenceError, evenly_spaced};
 
 /// Why recipe, data and model do not fit.
@@ -30,18 +31,9 @@ pub enum DescribeError {
         /// The model's features.
         features: String,
     },
-    /// Text where the model computes, or the reverse.
-    #[error(
-        "the recipe calls the feature `{feature}` a {wanted}, but the model takes it as a {found}"
-    )]
-    Kind {
-        /// The feature.
-        feature: String,
-        /// Kind in the recipe.
-        wanted: &'static str,
-        /// Kind in the model.
-        found: &'static str,
-    },
+    /// A note that does not fit its feature.
+    #[error(transparent)]
+    Feature(#[from] FeatureError),
     /// A category that no part of the model mentions.
     #[error(
         "the recipe lists the category `{category}` of `{feature}`, which the model does not know; it knows {known}"
@@ -69,8 +61,8 @@ pub enum DescribeError {
     NoClasses(String),
 }
 
-/// Completes an imported model by what recipe, data and an MLflow signature say: name, features, positive class,
-/// background.
+/// Completes an imported model by what recipe, data and an MLflow signature say: name, features, groups, positive
+/// class, background and reference rows.
 pub(crate) fn describe(
     imported: Imported,
     recipe: &Recipe,
@@ -78,36 +70,59 @@ pub(crate) fn describe(
     signature: &[SignatureColumn],
 ) -> Result<ModelParts, DescribeError> {
     let schema = schema(&imported, recipe, reference, signature)?;
-    let background = match (reference, &recipe.data) {
-        (Some(reference), Some(data)) => {
-            let rows = reference.batch(&schema, &imported.symbols)?;
-            Some(rows.select(&evenly_spaced(rows.rows(), data.background)))
-        }
-        _ => None,
-    };
-    Ok(ModelParts {
-        name: recipe.function.name.clone(),
-        version: recipe
-            .function
-            .version
-            .clone()
-            .unwrap_or_else(|| "1".to_owned()),
-        positive: match &recipe.model.positive {
-            Some(positive) => position(&imported.head, positive)?,
-            None => 1,
-        },
+    let mut parts = ModelParts::new(
+        recipe.function.name.clone(),
         schema,
-        symbols: imported.symbols,
-        graph: imported.graph,
-        head: imported.head,
-        core: imported.core,
-        explainer: recipe.explainer.settings(),
-        background,
-        reference: None,
-        groups: Vec::new(),
-        conformity: None,
-        card: String::new(),
-    })
+        imported.symbols,
+        imported.graph,
+        imported.head,
+        imported.core,
+    );
+    if let Some(version) = &recipe.function.version {
+        parts.version.clone_from(version);
+    }
+    if let Some(positive) = &recipe.model.positive {
+        parts.positive = position(&parts.head, positive)?;
+    }
+    parts.explainer = recipe.explainer.settings();
+    parts.groups = groups(&parts.schema, recipe);
+    if let (Some(reference), Some(data)) = (reference, &recipe.data) {
+        let rows = reference.batch(&parts.schema, &parts.symbols)?;
+        let background = affordable(&parts.schema, data.background, KEPT_NUMBERS);
+        parts.background = Some(rows.select(&evenly_spaced(rows.rows(), background)));
+        let answers = reference.answers(&parts.head, data.target.as_deref())?;
+        let kept = affordable(&parts.schema, data.reference, KEPT_NUMBERS);
+        let kept = evenly_spaced(rows.rows(), kept);
+        if !kept.is_empty() {
+            parts.reference = Some(hyaline_model::Reference {
+                rows: rows.select(&kept),
+                answers: answers.map_or_else(Vec::new, |answers| {
+                    kept.iter().map(|&row| answers[row]).collect()
+                }),
+            });
+        }
+    }
+    Ok(parts)
+}
+
+/// Most numbers of tensors that background or reference rows keep in a function: 16 MiB of them.
+const KEPT_NUMBERS: usize = 4 << 20;
+
+/// Most numbers of tensors among the golden rows, which the card writes out as text.
+const GOLDEN_NUMBERS: usize = 1 << 16;
+
+/// `rows`, or as many (at least 1, where any are wanted) as have no more than `numbers` numbers in their tensors.
+pub(crate) fn affordable(schema: &Schema, rows: usize, numbers: usize) -> usize {
+    let elements = |kind: &FeatureKind| match kind {
+        FeatureKind::Tensor(tensor) => tensor.elements(),
+        _ => 0,
+    };
+    let features = schema.features().iter();
+    let width: usize = features.map(|feature| elements(&feature.kind)).sum();
+    match numbers.checked_div(width) {
+        Some(most) => rows.min(most.max(1)),
+        None => rows,
+    }
 }
 
 fn schema(
@@ -145,7 +160,7 @@ fn schema(
             feature.kind = kind_of(&column.kind);
         }
         if let Some(note) = note {
-            annotate(feature, note)?;
+            annotate(feature, note, symbols)?;
         }
         if let FeatureKind::Category(categories) = &mut feature.kind {
             let wanted = note.and_then(|note| note.categories.as_ref());
@@ -164,42 +179,6 @@ fn kind_of(name: &str) -> FeatureKind {
         "long" | "integer" => FeatureKind::Integer,
         "boolean" => FeatureKind::Boolean,
         _ => FeatureKind::Number,
-    }
-}
-
-fn annotate(feature: &mut Feature, note: &FeatureNote) -> Result<(), DescribeError> {
-    feature.description = match (&*note.description, &note.unit) {
-        (description, None) => description.to_owned(),
-        ("", Some(unit)) => unit.clone(),
-        (description, Some(unit)) => format!("{description} ({unit})"),
-    };
-    let kind = match (note.kind, &feature.kind) {
-        (None, _) | (Some(Kind::Category), FeatureKind::Category(_)) => return Ok(()),
-        (Some(wanted), FeatureKind::Category(_)) => return Err(clash(feature, wanted)),
-        (Some(Kind::Category), _) => return Err(clash(feature, Kind::Category)),
-        (Some(Kind::Number), _) => FeatureKind::Number,
-        (Some(Kind::Integer), _) => FeatureKind::Integer,
-        (Some(Kind::Boolean), _) => FeatureKind::Boolean,
-    };
-    feature.kind = kind;
-    Ok(())
-}
-
-fn clash(feature: &Feature, wanted: Kind) -> DescribeError {
-    let wanted = match wanted {
-        Kind::Number => "number",
-        Kind::Integer => "integer",
-        Kind::Boolean => "boolean",
-        Kind::Category => "category",
-    };
-    let found = match feature.kind {
-        FeatureKind::Category(_) => "category",
-        _ => "number",
-    };
-    DescribeError::Kind {
-        feature: feature.name.clone(),
-        wanted,
-        found,
     }
 }
 
@@ -273,7 +252,8 @@ pub(crate) fn golden_rows(
     reference: &Reference,
     count: usize,
 ) -> Result<(Batch, Vec<card::Row>), ReferenceError> {
-    let chosen = evenly_spaced(reference.rows(), count.max(1));
+    let count = affordable(model.schema(), count.max(1), GOLDEN_NUMBERS);
+    let chosen = evenly_spaced(reference.rows(), count);
     let batch = reference
         .batch(model.schema(), model.symbols())?
         .select(&chosen);

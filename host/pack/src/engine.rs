@@ -1,5 +1,7 @@
 //! The guest engines that `build.rs` left in the crate.
 
+use hyaline_model::graph::Graph;
+
 /// A guest engine: a component of the function contract that has no model yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Engine {
@@ -20,3 +22,20 @@ pub const NEURAL: Engine = Engine {
     name: "neural",
     component: include_bytes!(concat!(env!("OUT_DIR"), "/neural.wasm")),
 };
+
+/// The smallest engine that runs `graph`, and why it is that one.
+pub(crate) fn choose(graph: &Graph) -> (Engine, String) {
+    match graph.neural_operator() {
+        Some(operator) => (
+            NEURAL,
+            format!(
+                "the operator {operator} is not in the smaller engine `{}`",
+                TABULAR.name
+            ),
+        ),
+        None => (
+            TABULAR,
+            "the smallest engine, and it has every operator".to_owned(),
+        ),
+    }
+}

@@ -1,7 +1,7 @@
 //! The model file → model parts, with the names that recipe and data give where the file has none of its own.
 
 use hyaline_formats::{ImportError, ImportOptions, Imported};
-use hyaline_model::{Head, Label};
+use hyaline_model::{Feature, FeatureKind, Head, Label};
 
 use crate::mlflow::SignatureColumn;
 use crate::recipe::Recipe;
@@ -100,10 +100,11 @@ fn feature_names(
     notes: &mut Vec<String>,
 ) -> Result<Vec<String>, ImportError> {
     let features = plain.schema.features();
-    let Some(unknown) = features
-        .iter()
-        .find(|feature| !columns.contains(&feature.name))
-    else {
+    // A tensor has no column of its own name.
+    let unnamed = |feature: &&Feature| {
+        !(matches!(feature.kind, FeatureKind::Tensor(_)) || columns.contains(&feature.name))
+    };
+    let Some(unknown) = features.iter().find(unnamed) else {
         return Ok(Vec::new());
     };
     if columns.len() != features.len() {

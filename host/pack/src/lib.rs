@@ -10,15 +10,20 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+mod array;
 pub mod card;
 mod contract;
 mod covers;
 mod describe;
 mod digest;
+mod draft;
 mod engine;
+mod features;
+mod held_out;
 mod import;
 mod json;
 pub mod mlflow;
+mod npy;
 mod pack;
 mod proof;
 pub mod recipe;
@@ -29,11 +34,16 @@ mod snapshot;
 mod stamp;
 #[cfg(test)]
 mod stand_in;
+mod table;
 mod verify;
 
 pub use describe::DescribeError;
 pub use digest::sha256;
 pub use engine::{Engine, NEURAL, TABULAR};
+pub use features::FeatureError;
+pub use held_out::{
+    BinCard, CalibrationCard, HeldOutError, Measured, ReliabilityCard, UncertaintyCard,
+};
 pub use pack::{InputError, Inputs, PackError, Packed, pack};
 pub use proof::ProofError;
 pub use reference::ReferenceError;

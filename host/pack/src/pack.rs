@@ -1,20 +1,19 @@
 //! The way from a recipe to a component.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hyaline_explain::{ExplainError, Explainer, Method};
+use hyaline_explain::{ExplainError, Explainer};
 use hyaline_formats::ImportError;
-use hyaline_model::{Batch, Core, ImageError, Model, ModelParts};
-use serde_json::Value;
+use hyaline_model::{Batch, ImageError, Model, ModelParts};
 
-use crate::card::{self, Card, ExplainerCard, Golden};
+use crate::card::{self, Card, EngineCard, Golden};
 use crate::covers::{self, Covers};
 use crate::describe::{DescribeError, describe, golden_rows};
 use crate::digest::sha256;
-use crate::engine::{Engine, TABULAR};
+use crate::draft::{Findings, draft, explainer_card};
+use crate::engine::{self, Engine};
+use crate::held_out::{self, HeldOutError, Trusted};
 use crate::import::import;
-use crate::json;
 use crate::mlflow::{self, MlflowError, MlflowModel};
 use crate::proof::{ProofError, golden, prove};
 use crate::recipe::{Data, Recipe};
@@ -29,8 +28,12 @@ use crate::stamp::{memory_bytes, stamp};
 pub struct Inputs {
     /// The model file.
     pub model: Vec<u8>,
-    /// The reference data, CSV with a header.
+    /// The reference data, CSV with a header or an .npy file.
     pub reference: Option<Vec<u8>>,
+    /// The answers beside reference data that is an .npy file.
+    pub answers: Option<Vec<u8>>,
+    /// Held-out rows, CSV with a header.
+    pub calibration: Option<Vec<u8>>,
     /// What an MLflow model folder says of the model, where it came from one.
     pub mlflow: Option<MlflowModel>,
 }
@@ -66,6 +69,7 @@ impl Inputs {
                 source,
             })
         };
+        let data = recipe.data.as_ref();
         let path = &recipe.model.path;
         let mlflow = mlflow::is_model(path)
             .then(|| MlflowModel::read(path))
@@ -73,10 +77,16 @@ impl Inputs {
         let model = mlflow.as_ref().map_or(path, |mlflow| &mlflow.path);
         Ok(Inputs {
             model: read("the model", model)?,
-            reference: recipe
-                .data
-                .as_ref()
+            reference: data
                 .map(|data| read("the reference data", &data.path))
+                .transpose()?,
+            answers: data
+                .and_then(Data::target_file)
+                .map(|path| read("the answers", path))
+                .transpose()?,
+            calibration: data
+                .and_then(|data| data.calibration.as_deref())
+                .map(|path| read("the calibration data", path))
                 .transpose()?,
             mlflow,
         })
@@ -106,6 +116,9 @@ pub enum PackError {
     /// Recipe, data and model do not fit.
     #[error("recipe, data and model do not fit each other")]
     Describe(#[source] DescribeError),
+    /// Held-out rows do not give what the recipe asks of them.
+    #[error("the model cannot be calibrated or its uncertainty measured")]
+    HeldOut(#[source] HeldOutError),
     /// The parts make no model.
     #[error("the function cannot be made")]
     Model(#[source] ImageError),
@@ -141,14 +154,14 @@ pub fn pack(
     let reference = inputs
         .reference
         .as_deref()
-        .map(Reference::parse)
+        .map(|rows| Reference::parse(rows, inputs.answers.as_deref()))
         .transpose()
         .map_err(PackError::Reference)?;
     let names = reference
         .as_ref()
         .map(|reference| reference.feature_names(target))
         .transpose();
-    let names = names.map_err(PackError::Reference)?;
+    let names = names.map_err(PackError::Reference)?.flatten();
     let signature = inputs
         .mlflow
         .as_ref()
@@ -168,8 +181,15 @@ pub fn pack(
     notes.append(&mut imported.notes);
 
     steps.begin(Step::Describe);
-    let mut parts =
+    let parts =
         describe(imported, recipe, reference.as_ref(), signature).map_err(PackError::Describe)?;
+    let Trusted {
+        mut parts,
+        calibration,
+        uncertainty,
+    } = held_out::apply(parts, recipe, inputs.calibration.as_deref())
+        .map_err(PackError::HeldOut)?;
+    note_fewer_rows(recipe, reference.as_ref(), &parts, &mut notes);
     let mut model = Model::new(parts.clone()).map_err(PackError::Model)?;
     let rows = reference
         .as_ref()
@@ -191,13 +211,25 @@ pub fn pack(
         _ => example_rows(&model, inputs.mlflow.as_ref(), &mut notes),
     };
     let golden = golden(&model, &explainer, &batch, rows).map_err(PackError::Proof)?;
-    let explainer = explainer_card(model.parts(), &explainer, covers, &golden);
-    let mut card = draft(recipe, &model, explainer, &inputs.model);
+    let (engine, reason) = engine::choose(model.graph());
+    let mut card = draft(
+        recipe,
+        &model,
+        &inputs.model,
+        Findings {
+            engine: EngineCard {
+                name: engine.name.to_owned(),
+                reason: reason.clone(),
+            },
+            explainer: explainer_card(model.parts(), &explainer, covers, &golden),
+            calibration,
+            uncertainty,
+        },
+    );
     parts.card = card.to_json();
     let image = Model::new(parts).map_err(PackError::Model)?.to_image();
 
     steps.begin(Step::Load);
-    let engine = TABULAR;
     let sandbox = Sandbox::new().map_err(PackError::Sandbox)?;
     let mut snapshot = snapshot::take(&sandbox, engine.component, &image)?;
 
@@ -229,11 +261,14 @@ pub fn pack(
     let component = stamp(snapshot.component, &card.to_json());
     let report = Report {
         engine: engine.name,
+        engine_reason: reason,
         engine_bytes: engine.component.len() as u64,
         image_bytes: image.len() as u64,
         component_bytes: component.len() as u64,
         memory_bytes,
         explainer: card.explainer.clone(),
+        calibration: card.calibration.clone(),
+        uncertainty: card.uncertainty.clone(),
         golden_rows: batch.rows(),
         notes,
         steps: steps.finish(),
@@ -245,6 +280,31 @@ pub fn pack(
     })
 }
 
+/// Says so when tensors are so large that fewer rows are kept than the recipe asks for.
+fn note_fewer_rows(
+    recipe: &Recipe,
+    reference: Option<&Reference>,
+    parts: &ModelParts,
+    notes: &mut Vec<String>,
+) {
+    let (Some(data), Some(reference)) = (&recipe.data, reference) else {
+        return;
+    };
+    let background = parts.background.as_ref().map_or(0, Batch::rows);
+    let kept = parts.reference.as_ref().map_or(0, |kept| kept.rows.rows());
+    for (what, asked, found) in [
+        ("background", data.background, background),
+        ("reference", data.reference, kept),
+    ] {
+        let asked = asked.min(reference.rows());
+        if found < asked {
+            notes.push(format!(
+                "{found} {what} rows are kept, not {asked}: their tensors would make the function too large"
+            ));
+        }
+    }
+}
+
 /// Golden rows without reference data: those of an MLflow input example, else the model's example row.
 fn example_rows(
     model: &Model,
@@ -253,7 +313,7 @@ fn example_rows(
 ) -> (Batch, Vec<card::Row>) {
     let example = mlflow.and_then(|mlflow| mlflow.example.as_deref());
     let rows = example.map(|example| {
-        let example = Reference::parse(example)?;
+        let example = Reference::parse(example, None)?;
         golden_rows(model, &example, Data::default_golden())
     });
     match rows {
@@ -268,116 +328,10 @@ fn example_rows(
     (example, vec![row])
 }
 
-/// The card as the model image carries it: everything but what is known only afterwards.
-fn draft(recipe: &Recipe, model: &Model, explainer: ExplainerCard, file: &[u8]) -> Card {
-    let parts = model.parts();
-    let labels = card::labels(&parts.head);
-    let binary = card::task(&parts.head) == "classification" && labels.len() == 2;
-    let mut digests = BTreeMap::from([("model".to_owned(), sha256(file))]);
-    if let Some(background) = &parts.background {
-        let rows = (0..background.rows())
-            .map(|row| card::row(model, background, row, |_| None).into())
-            .collect();
-        digests.insert(
-            "background".to_owned(),
-            sha256(json::canonical(&Value::Array(rows)).as_bytes()),
-        );
-    }
-    Card {
-        name: parts.name.clone(),
-        version: parts.version.clone(),
-        title: recipe
-            .function
-            .title
-            .clone()
-            .unwrap_or_else(|| parts.name.clone()),
-        description: recipe.function.description.clone(),
-        task: card::task(&parts.head).to_owned(),
-        target: recipe.output.target.clone(),
-        positive: binary
-            .then(|| labels.get(parts.positive as usize).cloned())
-            .flatten(),
-        labels,
-        features: model
-            .schema()
-            .features()
-            .iter()
-            .map(card::feature)
-            .collect(),
-        explainer,
-        metrics: recipe.metrics.clone(),
-        licence: recipe.licence.clone(),
-        digests,
-        tools: BTreeMap::from([
-            ("hyaline".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            (
-                "wasmtime".to_owned(),
-                env!("HYALINE_WASMTIME_VERSION").to_owned(),
-            ),
-        ]),
-        example: card::row(model, &model.example(), 0, |_| None),
-        golden: None,
-    }
-}
-
+/// What is known only once it is packed.
 fn seal(card: &mut Card, engine: Engine, image: &[u8], golden: Golden) {
     card.digests
         .insert("engine".to_owned(), sha256(engine.component));
     card.digests.insert("image".to_owned(), sha256(image));
     card.golden = Some(golden);
-}
-
-fn explainer_card(
-    parts: &ModelParts,
-    explainer: &Explainer,
-    covers: Covers,
-    golden: &Golden,
-) -> ExplainerCard {
-    let background_rows = parts.background.as_ref().map_or(0, Batch::rows);
-    let features = parts.schema.len();
-    let answered = golden.answers.explanations.as_ref().ok();
-    let reason = match (explainer.default_method(), &golden.answers.explanations) {
-        (Some(Method::Interventional), _) => {
-            format!("trees, exactly, against the {background_rows} background rows of the reference data")
-        }
-        (Some(Method::PathDependent), _) => match covers {
-            Covers::Counted(rows) => format!(
-                "trees, exactly, by covers counted from the {rows} rows of the reference data (the model file has none)"
-            ),
-            Covers::File if parts.background.is_some() => {
-                "trees, exactly, by the covers that the model file carries, as the recipe asks".to_owned()
-            }
-            Covers::File => "trees, exactly, by the covers that the model file carries; with reference data the method \
-                             would be interventional"
-                .to_owned(),
-        },
-        (Some(Method::Linear), _) => {
-            format!("a linear model in closed form, against the {background_rows} background rows of the reference data")
-        }
-        (Some(Method::Enumeration), _) => match parts.core {
-            Core::Additive { .. } => format!("all coalitions of its {features} features, exactly"),
-            Core::Opaque => format!(
-                "the model is neither a tree ensemble nor linear in its encoded columns; all coalitions of its \
-                 {features} features are few enough to be exact"
-            ),
-        },
-        (Some(Method::Leverage | Method::Kernel | Method::Permutation), _) => format!(
-            "sampled coalitions of its {features} features against the {background_rows} background rows, with a standard \
-             error for every value"
-        ),
-        (None, Err(refusal)) => refusal.clone(),
-        (None, Ok(_)) => "the method is chosen by each request".to_owned(),
-    };
-    ExplainerCard {
-        method: explainer
-            .default_method()
-            .map_or("none", Method::name)
-            .to_owned(),
-        reason,
-        exact: answered.is_some_and(|explanations| explanations.exact),
-        space: answered.map(|explanations| explanations.space.clone()),
-        background_rows,
-        table_budget: explainer.settings().table_budget,
-        enumeration_limit: explainer.settings().enumeration_limit,
-    }
 }

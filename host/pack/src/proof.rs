@@ -3,7 +3,7 @@
 use hyaline_explain::Explainer;
 use hyaline_model::{Batch, Model};
 
-use crate::answers::{Answers, Difference};
+use crate::answers::{Answers, Difference, Draw};
 use crate::card::{FeatureCard, Golden, Row, RowError, columns};
 use crate::sandbox::{Cause, Guest, typed};
 
@@ -50,11 +50,36 @@ pub(crate) fn golden(
     batch: &Batch,
     rows: Vec<Row>,
 ) -> Result<Golden, ProofError> {
-    let answers = Answers::native(model, explainer, batch);
+    let draw = draw(model, explainer);
+    let answers = Answers::native(model, explainer, batch, draw.as_ref());
     match &answers.predictions {
         Err(reason) => Err(ProofError::Refused(reason.clone())),
-        Ok(_) => Ok(Golden { rows, answers }),
+        Ok(_) => Ok(Golden {
+            rows,
+            draw,
+            answers,
+        }),
     }
+}
+
+/// Coalitions that a sampled explanation of a golden row draws: few, because every form of the function draws them again.
+const SAMPLES: u32 = 128;
+
+/// Any seed but the one that a request without a seed has.
+const SEED: u64 = 1;
+
+/// How the model's sampled explanations are proven; `None` when it has no sampled method, or nothing to draw.
+fn draw(model: &Model, explainer: &Explainer) -> Option<Draw> {
+    if model.schema().len() < 2 {
+        return None;
+    }
+    let mut methods = explainer.methods(model).into_iter();
+    let method = methods.find(|method| method.is_sampled())?;
+    Some(Draw {
+        method: method.name().to_owned(),
+        seed: SEED,
+        samples: SAMPLES,
+    })
 }
 
 /// Checks that `guest` gives the golden answers.
@@ -68,12 +93,14 @@ pub(crate) fn prove(
     features: &[FeatureCard],
     golden: &Golden,
 ) -> Result<(), ProofError> {
-    let batch: Vec<_> = columns(features, &golden.rows)?
-        .into_iter()
-        .map(typed::Column::from)
-        .collect();
-    let found =
-        Answers::of(guest, &batch).map_err(|source| ProofError::Trapped { form, source })?;
+    let typed = |rows| -> Result<Vec<_>, ProofError> {
+        let columns = columns(features, rows)?;
+        Ok(columns.into_iter().map(typed::Column::from).collect())
+    };
+    let batch = typed(&golden.rows)?;
+    let first = typed(&golden.rows[..golden.rows.len().min(1)])?;
+    let found = Answers::of(guest, &batch, &first, golden.draw.as_ref())
+        .map_err(|source| ProofError::Trapped { form, source })?;
     match golden.answers.difference(&found) {
         None => Ok(()),
         Some(difference) => Err(ProofError::Differs {

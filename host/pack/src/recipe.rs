@@ -25,6 +25,10 @@ pub struct Recipe {
     /// `[features."name"]`: what is known of a feature beyond model and data.
     #[serde(default)]
     pub features: BTreeMap<String, FeatureNote>,
+    /// `[uncertainty]`: prediction intervals and sets from held-out rows; none without it.
+    pub uncertainty: Option<Uncertainty>,
+    /// `[calibration]`: calibrated probabilities; the model's own without it.
+    pub calibration: Option<Calibration>,
     /// `[output]`: names of the answers.
     #[serde(default)]
     pub output: Output,
@@ -65,10 +69,17 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// A CSV file with a header; relative paths start at the recipe's folder.
+    /// A CSV file with a header, or an .npy file of shape `[rows, …]`; relative paths start at the recipe's folder.
     pub path: PathBuf,
-    /// The column that is the answer, not a feature.
+    /// The column that is the answer, not a feature; beside an .npy file the .npy file of the answers.
     pub target: Option<String>,
+    /// Rows kept in the function with their answers, for explanations of the data as a whole; 0 keeps none. Chosen like the
+    /// background.
+    #[serde(default = "Data::default_reference")]
+    pub reference: usize,
+    /// A CSV file of rows that neither trained nor tuned the model, with the target, for `[uncertainty]` and
+    /// `[calibration]`; half of the reference rows when absent.
+    pub calibration: Option<PathBuf>,
     /// Rows of the background: row `floor(i * n / background)` of the `n` rows, for each `i`.
     #[serde(default = "Data::default_background")]
     pub background: usize,
@@ -78,6 +89,30 @@ pub struct Data {
 }
 
 impl Data {
+    /// Rows of `path` with everything else as a recipe that does not mention it.
+    pub fn new(path: PathBuf) -> Data {
+        Data {
+            path,
+            target: None,
+            reference: Data::default_reference(),
+            calibration: None,
+            background: Data::default_background(),
+            golden: Data::default_golden(),
+        }
+    }
+
+    /// The .npy file of the answers, where the data is one, too.
+    pub fn target_file(&self) -> Option<&Path> {
+        let array = |path: &Path| path.extension().is_some_and(|extension| extension == "npy");
+        let target = Path::new(self.target.as_deref()?);
+        (array(&self.path) && array(target)).then_some(target)
+    }
+
+    /// Rows kept in the function unless the recipe says otherwise.
+    pub fn default_reference() -> usize {
+        1000
+    }
+
     /// Rows of the background unless the recipe says otherwise.
     pub fn default_background() -> usize {
         100
@@ -125,6 +160,12 @@ pub enum Method {
     Linear,
     /// Every coalition, against the background.
     Enumeration,
+    /// Sampled coalitions by leverage scores.
+    Leverage,
+    /// Sampled coalitions as KernelSHAP draws them.
+    Kernel,
+    /// Sampled permutations.
+    Permutation,
 }
 
 impl From<Method> for hyaline_model::Method {
@@ -134,6 +175,9 @@ impl From<Method> for hyaline_model::Method {
             Method::PathDependent => hyaline_model::Method::PathDependent,
             Method::Linear => hyaline_model::Method::Linear,
             Method::Enumeration => hyaline_model::Method::Enumeration,
+            Method::Leverage => hyaline_model::Method::Leverage,
+            Method::Kernel => hyaline_model::Method::Kernel,
+            Method::Permutation => hyaline_model::Method::Permutation,
         }
     }
 }
@@ -150,6 +194,10 @@ pub enum Kind {
     Boolean,
     /// A text out of a set.
     Category,
+    /// Free text.
+    Text,
+    /// A tensor that is a picture.
+    Image,
 }
 
 /// `[features."name"]`
@@ -165,6 +213,117 @@ pub struct FeatureNote {
     pub unit: Option<String>,
     /// Values of a category in display order.
     pub categories: Option<Vec<String>>,
+    /// Whether no counterfactual may change it.
+    #[serde(default)]
+    pub immutable: bool,
+    /// What a counterfactual may change it to: a smallest and a largest number, or a list of categories.
+    pub allowed: Option<Allowed>,
+    /// The way in which a counterfactual may change it; both when absent.
+    pub direction: Option<Direction>,
+    /// Name of the features that are explained as one with this one.
+    pub group: Option<String>,
+    /// Pixels of an image from top to bottom.
+    pub height: Option<u32>,
+    /// Pixels of an image from left to right.
+    pub width: Option<u32>,
+    /// Numbers per pixel of an image: 1 when absent.
+    pub channels: Option<u32>,
+    /// How the numbers of an image stand; `chw` when absent.
+    pub layout: Option<Layout>,
+    /// The model's number for byte 0, one for all channels or one for each; 0 when absent.
+    pub black: Option<Vec<f32>>,
+    /// The model's number for byte 255, likewise; 1 when absent.
+    pub white: Option<Vec<f32>>,
+    /// In place of black and white: the model's number is `(byte · scale − mean) / std`; 1/255 when absent.
+    pub scale: Option<f32>,
+    /// See `scale`; 0 when absent.
+    pub mean: Option<Vec<f32>>,
+    /// See `scale`; 1 when absent.
+    pub std: Option<Vec<f32>>,
+}
+
+/// What a feature may become.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Allowed {
+    /// A number from the first to the second.
+    Range([f64; 2]),
+    /// One of these categories.
+    Categories(Vec<String>),
+}
+
+/// The way a number can go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Up only.
+    Increase,
+    /// Down only.
+    Decrease,
+}
+
+/// How the numbers of an image stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// All pixels of a channel together.
+    Chw,
+    /// All channels of a pixel together.
+    Hwc,
+}
+
+/// `[uncertainty]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uncertainty {
+    /// `absolute-error`, `least-ambiguous` or `adaptive`; chosen by the model when absent.
+    pub score: Option<String>,
+    /// The share of rows for which the card says how wide intervals or how large sets are.
+    #[serde(default = "Uncertainty::default_coverage")]
+    pub coverage: f64,
+}
+
+impl Default for Uncertainty {
+    fn default() -> Uncertainty {
+        Uncertainty {
+            score: None,
+            coverage: Uncertainty::default_coverage(),
+        }
+    }
+}
+
+impl Uncertainty {
+    /// The coverage on the card unless the recipe says otherwise.
+    pub fn default_coverage() -> f64 {
+        0.9
+    }
+}
+
+/// `[calibration]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The family of curves.
+    pub method: CalibrationMethod,
+}
+
+/// A family of calibration curves by its name in recipes and flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CalibrationMethod {
+    /// A sigmoid: for some dozens of rows.
+    Platt,
+    /// Any ascending curve: for a thousand rows and more.
+    Isotonic,
+}
+
+impl From<CalibrationMethod> for hyaline_trust::calibration::CalibrationMethod {
+    fn from(method: CalibrationMethod) -> Self {
+        match method {
+            CalibrationMethod::Platt => hyaline_trust::calibration::CalibrationMethod::Platt,
+            CalibrationMethod::Isotonic => hyaline_trust::calibration::CalibrationMethod::Isotonic,
+        }
+    }
 }
 
 /// `[output]`
@@ -199,6 +358,11 @@ pub enum RecipeError {
     /// A number of rows that selects nothing.
     #[error("`data.background` is 0; give at least 1 row, or leave [data] out")]
     EmptyBackground,
+    /// Something that needs rows without any.
+    #[error(
+        "[{0}] needs held-out rows with their answers: name them by `data.path` and `data.target`"
+    )]
+    NoHeldOut(&'static str),
 }
 
 impl Recipe {
@@ -222,6 +386,12 @@ impl Recipe {
         recipe.model.path = folder.join(&recipe.model.path);
         if let Some(data) = &mut recipe.data {
             data.path = folder.join(&data.path);
+            if let Some(calibration) = &mut data.calibration {
+                *calibration = folder.join(&*calibration);
+            }
+            if let Some(file) = data.target_file() {
+                data.target = Some(folder.join(file).to_string_lossy().into_owned());
+            }
         }
         Ok(recipe)
     }
@@ -235,9 +405,23 @@ impl Recipe {
             path: FILE_NAME.into(),
             source: Box::new(source),
         })?;
-        match &recipe.data {
-            Some(Data { background: 0, .. }) => Err(RecipeError::EmptyBackground),
-            _ => Ok(recipe),
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// Refuses what its parts cannot be together.
+    ///
+    /// # Errors
+    /// [`RecipeError`] naming the key.
+    pub fn check(&self) -> Result<(), RecipeError> {
+        if let Some(Data { background: 0, .. }) = &self.data {
+            return Err(RecipeError::EmptyBackground);
+        }
+        let answered = self.data.as_ref().is_some_and(|data| data.target.is_some());
+        match (&self.uncertainty, &self.calibration) {
+            (Some(_), _) if !answered => Err(RecipeError::NoHeldOut("uncertainty")),
+            (_, Some(_)) if !answered => Err(RecipeError::NoHeldOut("calibration")),
+            _ => Ok(()),
         }
     }
 }
@@ -289,6 +473,22 @@ mod tests {
                 "`data.background` is 0",
             ),
             ("[serving]\n", "unknown field `serving`"),
+            (
+                "[features.age]\ndirection = \"up\"\n",
+                "unknown variant `up`, expected `increase` or `decrease`",
+            ),
+            (
+                "[features.age]\nallowed = 3\n",
+                "data did not match any variant of untagged enum Allowed",
+            ),
+            (
+                "[calibration]\nmethod = \"beta\"\n",
+                "unknown variant `beta`, expected `platt` or `isotonic`",
+            ),
+            (
+                "[uncertainty]\n[data]\npath = \"r.csv\"\n",
+                "[uncertainty] needs held-out rows with their answers: name them by `data.path` and `data.target`",
+            ),
         ] {
             let said = refusal(&format!("{base}{addition}"));
             assert!(said.contains(words), "{said}");

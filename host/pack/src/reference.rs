@@ -1,16 +1,10 @@
-//! Reference rows: a CSV file read by a model's schema, and what it says of the features.
+//! Reference rows: what the recipe's data files hold, whatever their format.
 
-use std::collections::{BTreeMap, BTreeSet};
+use hyaline_model::{Batch, Feature, Head, Label, Schema, Symbols};
 
-use hyaline_model::{
-    Batch, Categories, Column, Feature, FeatureKind, Missing, Schema, Symbol, Symbols, Unseen,
-};
-
-/// Cells that stand for a missing number, as pandas and R write them. For a category only the empty cell is missing.
-const MISSING: [&str; 7] = ["", "NA", "NaN", "nan", "null", "None", "?"];
-
-/// Largest magnitude up to which an f64 holds every whole number.
-const LARGEST_INTEGER: f64 = 9_007_199_254_740_992.0;
+use crate::array::Array;
+use crate::npy::{self, Npy};
+use crate::table::Table;
 
 /// Why a file gives no reference rows. Lines count from 1, the header included.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +64,39 @@ pub enum ReferenceError {
         /// The categories of the model.
         known: Vec<String>,
     },
+    /// An .npy file that is not read.
+    #[error("the reference data is no array that can be read: {0}")]
+    Array(String),
+    /// An array of another shape.
+    #[error("the reference data is an array of shape {found:?}, expected {expected}")]
+    Shape {
+        /// Extents of the array.
+        found: Vec<usize>,
+        /// What the model or the rows want.
+        expected: String,
+    },
+    /// A number of an array that is no value of its feature.
+    #[error(
+        "row {row} of the reference data, feature `{feature}`: {value} is no value of this feature"
+    )]
+    Element {
+        /// Row, from 0.
+        row: usize,
+        /// The feature.
+        feature: String,
+        /// The number.
+        value: f64,
+    },
+    /// An answer that the model cannot give.
+    #[error("row {row} of the reference data: the answer `{answer}` is not {expected}")]
+    Answer {
+        /// Row, from 0.
+        row: usize,
+        /// The answer.
+        answer: String,
+        /// What it could have been, and the remedy.
+        expected: String,
+    },
 }
 
 fn listed(names: &[String]) -> String {
@@ -80,225 +107,185 @@ fn listed(names: &[String]) -> String {
         .join(", ")
 }
 
-/// A parsed CSV file.
-pub(crate) struct Reference {
-    header: Vec<String>,
-    records: Vec<csv::StringRecord>,
+/// The rows of a data file.
+pub(crate) enum Reference {
+    /// CSV with a header.
+    Table(Table),
+    /// An .npy file, with the answers in another.
+    Array(Array),
 }
 
 impl Reference {
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Reference, ReferenceError> {
-        // A byte order mark would become part of the first name.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(bytes);
-        let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
-        let mut sorted = header.clone();
-        sorted.sort_unstable();
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(ReferenceError::Repeated(pair[0].clone()));
+    /// Reads CSV, or an .npy file with the .npy file of its answers.
+    pub(crate) fn parse(bytes: &[u8], answers: Option<&[u8]>) -> Result<Reference, ReferenceError> {
+        if !npy::recognises(bytes) {
+            return Table::parse(bytes).map(Reference::Table);
         }
-        let records = reader.records().collect::<Result<Vec<_>, _>>()?;
-        if records.is_empty() {
-            return Err(ReferenceError::Empty);
-        }
-        Ok(Reference { header, records })
+        let array = |bytes: &[u8]| npy::read(bytes).map_err(ReferenceError::Array);
+        let answers: Option<Npy> = answers.map(array).transpose()?;
+        Array::new(array(bytes)?, answers).map(Reference::Array)
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.records.len()
+        match self {
+            Reference::Table(table) => table.rows(),
+            Reference::Array(array) => array.rows(),
+        }
     }
 
-    /// The columns without `target`, in the file's order.
+    /// The columns without `target`, in the file's order; an array has no names.
     pub(crate) fn feature_names(
         &self,
         target: Option<&str>,
-    ) -> Result<Vec<String>, ReferenceError> {
-        if let Some(target) = target {
-            self.position(target)?;
+    ) -> Result<Option<Vec<String>>, ReferenceError> {
+        match self {
+            Reference::Table(table) => table.feature_names(target).map(Some),
+            Reference::Array(_) => Ok(None),
         }
-        Ok(self
-            .header
-            .iter()
-            .filter(|name| Some(name.as_str()) != target)
-            .cloned()
-            .collect())
-    }
-
-    fn position(&self, name: &str) -> Result<usize, ReferenceError> {
-        self.header
-            .iter()
-            .position(|column| column == name)
-            .ok_or_else(|| ReferenceError::NoColumn {
-                name: name.to_owned(),
-                header: self.header.clone(),
-            })
-    }
-
-    /// The distinct texts of a column, sorted, with the empty one left out.
-    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, ReferenceError> {
-        let mut texts: Vec<String> = self.counts(name)?.into_keys().map(str::to_owned).collect();
-        texts.retain(|text| !text.is_empty());
-        Ok(texts)
-    }
-
-    /// The distinct texts of a column, sorted, the empty one included; `None` when there are more than `most`.
-    pub(crate) fn few_texts(&self, name: &str, most: usize) -> Option<Vec<String>> {
-        let column = self.position(name).ok()?;
-        let mut texts = BTreeSet::new();
-        for record in &self.records {
-            texts.insert(&record[column]);
-            if texts.len() > most {
-                return None;
-            }
-        }
-        Some(texts.into_iter().map(str::to_owned).collect())
-    }
-
-    fn counts(&self, name: &str) -> Result<BTreeMap<&str, usize>, ReferenceError> {
-        let column = self.position(name)?;
-        let mut counts = BTreeMap::new();
-        for record in &self.records {
-            *counts.entry(&record[column]).or_default() += 1;
-        }
-        Ok(counts)
     }
 
     /// The cell of row `row` in the column `name`, if there is such a column.
     pub(crate) fn cell(&self, row: usize, name: &str) -> Option<&str> {
-        self.position(name)
-            .ok()
-            .map(|column| &self.records[row][column])
+        match self {
+            Reference::Table(table) => table.cell(row, name),
+            Reference::Array(_) => None,
+        }
+    }
+
+    /// The distinct texts of a column; see [`Table::texts`].
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, ReferenceError> {
+        match self {
+            Reference::Table(table) => table.texts(name),
+            Reference::Array(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The distinct texts of a column when they are few; see [`Table::few_texts`].
+    pub(crate) fn few_texts(&self, name: &str, most: usize) -> Option<Vec<String>> {
+        match self {
+            Reference::Table(table) => table.few_texts(name, most),
+            Reference::Array(_) => None,
+        }
     }
 
     /// All rows, read by `schema`.
     ///
     /// # Errors
-    /// [`ReferenceError`] with the line and feature of the first cell that does not fit.
+    /// [`ReferenceError`] with the place of the first value that does not fit.
     pub(crate) fn batch(
         &self,
         schema: &Schema,
         symbols: &Symbols,
     ) -> Result<Batch, ReferenceError> {
-        let columns = schema
-            .features()
-            .iter()
-            .map(|feature| self.column(feature, symbols))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Batch::new(schema, columns)
-            .expect("one column of the right kind and length per feature"))
-    }
-
-    fn column(&self, feature: &Feature, symbols: &Symbols) -> Result<Column, ReferenceError> {
-        let position = self.position(&feature.name)?;
-        let cells = self.records.iter().map(|record| {
-            (
-                record.position().map_or(0, csv::Position::line),
-                &record[position],
-            )
-        });
-        Ok(match feature.kind {
-            FeatureKind::Category(_) => Column::Symbols(
-                cells
-                    .map(|(line, cell)| symbol(feature, symbols, line, cell))
-                    .collect::<Result<Vec<_>, _>>()?,
-            ),
-            _ => Column::Numbers(
-                cells
-                    .map(|(line, cell)| number(feature, line, cell))
-                    .collect::<Result<Vec<_>, _>>()?,
-            ),
-        })
+        match self {
+            Reference::Table(table) => table.batch(schema, symbols),
+            Reference::Array(array) => array.batch(schema),
+        }
     }
 
     /// `feature` with its range and typical value as the rows show them.
     pub(crate) fn describe(&self, feature: &mut Feature) -> Result<(), ReferenceError> {
-        if let FeatureKind::Category(Categories { values, .. }) = &feature.kind {
-            let counts = self.counts(&feature.name)?;
-            let most = counts
-                .iter()
-                .filter(|(text, _)| values.is_empty() || values.iter().any(|value| value == *text));
-            // The first of the most frequent, in alphabetical order.
-            let typical = most.min_by_key(|(text, count)| (std::cmp::Reverse(**count), **text));
-            feature.typical_category = typical.map(|(text, _)| (*text).to_owned());
-            return Ok(());
+        match self {
+            Reference::Table(table) => table.describe(feature),
+            Reference::Array(_) => Ok(()),
         }
-        let Column::Numbers(mut values) = self.column(feature, &Symbols::default())? else {
-            return Ok(());
-        };
-        values.retain(|value| value.is_finite());
-        values.sort_unstable_by(f64::total_cmp);
-        if let (Some(&low), Some(&high)) = (values.first(), values.last()) {
-            feature.range = Some((low, high));
-            // The lower median: a value that occurs, whole where the feature is whole.
-            feature.typical = Some(values[(values.len() - 1) / 2]);
-        }
-        Ok(())
     }
-}
 
-fn symbol(
-    feature: &Feature,
-    symbols: &Symbols,
-    line: u64,
-    cell: &str,
-) -> Result<Symbol, ReferenceError> {
-    if cell.is_empty() && feature.missing == Missing::Refused {
-        return Err(ReferenceError::Missing {
-            line,
-            feature: feature.name.clone(),
-        });
-    }
-    match &feature.kind {
-        FeatureKind::Category(Categories {
-            values,
-            unseen: Unseen::Refused,
-        }) if !(cell.is_empty()
-            || values.is_empty()
-            || values.iter().any(|value| value == cell)) =>
-        {
-            Err(ReferenceError::Unseen {
-                line,
-                feature: feature.name.clone(),
-                value: cell.to_owned(),
-                known: values.clone(),
+    /// What was observed for each row, as `head` would answer it: the index of a class, or a number. `None` without a target,
+    /// and for several targets.
+    ///
+    /// # Errors
+    /// [`ReferenceError::Answer`] for the first answer that the model cannot give.
+    pub(crate) fn answers(
+        &self,
+        head: &Head,
+        target: Option<&str>,
+    ) -> Result<Option<Vec<f64>>, ReferenceError> {
+        if matches!(head, Head::Regression { targets, .. } if targets.len() != 1) {
+            return Ok(None);
+        }
+        let texts: Vec<String> = match (self, target) {
+            (Reference::Table(table), Some(target)) => {
+                let cells = 0..table.rows();
+                let cell = |row| table.cell(row, target).unwrap_or_default().to_owned();
+                cells.map(cell).collect()
+            }
+            (Reference::Array(array), _) => match &array.answers {
+                Some(answers) => answers.iter().map(f64::to_string).collect(),
+                None => return Ok(None),
+            },
+            (Reference::Table(_), None) => return Ok(None),
+        };
+        let known = Answers::new(head);
+        let answer = |(row, text): (usize, &String)| {
+            known.read(text).ok_or_else(|| ReferenceError::Answer {
+                row,
+                answer: text.clone(),
+                expected: known.expected(),
             })
-        }
-        _ => Ok(symbols.symbol(cell)),
+        };
+        texts
+            .iter()
+            .enumerate()
+            .map(answer)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 }
 
-fn number(feature: &Feature, line: u64, cell: &str) -> Result<f64, ReferenceError> {
-    if MISSING.contains(&cell) {
-        return match feature.missing {
-            Missing::Accepted => Ok(f64::NAN),
-            Missing::Refused => Err(ReferenceError::Missing {
-                line,
-                feature: feature.name.clone(),
-            }),
-        };
+/// What a model can answer.
+enum Answers {
+    /// One of these labels.
+    Class(Vec<String>),
+    /// Any number.
+    Number,
+}
+
+impl Answers {
+    fn new(head: &Head) -> Answers {
+        match head {
+            Head::Regression { .. } => Answers::Number,
+            Head::Classification { labels, .. } => {
+                let text = |label: &Label| match label {
+                    Label::Text(text) => text.clone(),
+                    Label::Integer(number) => number.to_string(),
+                };
+                Answers::Class(labels.iter().map(text).collect())
+            }
+        }
     }
-    let expected = match feature.kind {
-        FeatureKind::Integer => "a whole number",
-        FeatureKind::Boolean => "true, false, 1 or 0",
-        _ => "a number",
-    };
-    let value = match (cell, &feature.kind) {
-        ("true" | "True" | "TRUE", FeatureKind::Boolean) => Some(1.0),
-        ("false" | "False" | "FALSE", FeatureKind::Boolean) => Some(0.0),
-        _ => cell.parse::<f64>().ok().filter(|value| match feature.kind {
-            FeatureKind::Integer => value.fract() == 0.0 && value.abs() <= LARGEST_INTEGER,
-            FeatureKind::Boolean => *value == 0.0 || *value == 1.0,
-            _ => value.is_finite(),
-        }),
-    };
-    value.ok_or_else(|| ReferenceError::Value {
-        line,
-        feature: feature.name.clone(),
-        value: cell.to_owned(),
-        expected,
-    })
+
+    /// The label's position, or the number; a class can also be given by its position when no label is a number.
+    fn read(&self, text: &str) -> Option<f64> {
+        let number = || text.parse::<f64>().ok().filter(|number| number.is_finite());
+        match self {
+            Answers::Number => number(),
+            Answers::Class(labels) => {
+                if let Some(position) = labels.iter().position(|label| label == text) {
+                    return Some(position as f64);
+                }
+                let number = number()?;
+                let same = |label: &String| label.parse::<f64>().ok() == Some(number);
+                if let Some(position) = labels.iter().position(same) {
+                    return Some(position as f64);
+                }
+                let numbered = labels.iter().any(|label| label.parse::<f64>().is_ok());
+                let position =
+                    number >= 0.0 && number.fract() == 0.0 && number < labels.len() as f64;
+                (position && !numbered).then_some(number)
+            }
+        }
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Answers::Number => "a finite number; leave the row out".to_owned(),
+            Answers::Class(labels) => format!(
+                "one of the classes {}; name the model's classes in its order with [output] labels, or leave the row out",
+                listed(labels)
+            ),
+        }
+    }
 }
 
 /// `count` of `rows` rows: row `floor(i * rows / count)` for each `i`; all rows when there are no more than `count`.
@@ -311,109 +298,22 @@ pub(crate) fn evenly_spaced(rows: usize, count: usize) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn schema() -> Schema {
-        let category = FeatureKind::Category(Categories {
-            values: vec!["b".into(), "a".into()],
-            unseen: Unseen::Accepted,
-        });
-        Schema::new(vec![
-            Feature {
-                missing: Missing::Accepted,
-                ..Feature::new("x", FeatureKind::Number)
-            },
-            Feature::new("n", FeatureKind::Integer),
-            Feature::new("c", category),
-        ])
-        .expect("the schema is valid")
-    }
-
-    fn batch(text: &str) -> Result<Batch, ReferenceError> {
-        Reference::parse(text.as_bytes())?
-            .batch(&schema(), &Symbols::new(vec!["a".into(), "b".into()]))
-    }
-
     #[test]
-    fn columns_are_found_by_name_and_the_rest_is_left() {
-        let symbols = Symbols::new(vec!["a".into(), "b".into()]);
-        let batch = batch("\u{feff}n,y,c,x\n3,good,b,NA\n4,bad,z,-1.5\n").expect("the rows fit");
-        let Column::Numbers(x) = &batch.columns()[0] else {
-            panic!("x is a number")
-        };
-        assert!(x[0].is_nan() && x[1] == -1.5);
-        assert_eq!(batch.columns()[1], Column::Numbers(vec![3.0, 4.0]));
+    fn answers_are_labels_positions_or_numbers() {
+        let classes = Answers::Class(vec!["bad".to_owned(), "good".to_owned()]);
         assert_eq!(
-            batch.columns()[2],
-            Column::Symbols(vec![symbols.symbol("b"), Symbol::UNKNOWN])
+            ["good", "0", "1", "2", "fine", ""].map(|text| classes.read(text)),
+            [Some(1.0), Some(0.0), Some(1.0), None, None, None]
         );
-    }
-
-    #[test]
-    fn refusals_name_line_and_feature() {
-        for (text, words) in [
-            (
-                "n,c,x\n3,a,1\n3.5,a,1\n",
-                "line 3 of the reference data, feature `n`: `3.5` is not a whole number",
-            ),
-            (
-                "n,c,x\n3,a,abc\n",
-                "line 2 of the reference data, feature `x`: `abc` is not a number",
-            ),
-            (
-                "n,c,x\n3,a,inf\n",
-                "line 2 of the reference data, feature `x`: `inf` is not a number",
-            ),
-            (
-                "n,x\n3,1\n",
-                "the reference data has no column `c`; it has `n`, `x`",
-            ),
-            ("n,c,x\n", "the reference data has a header and no rows"),
-            (
-                "n,c,n\n1,2,3\n",
-                "the reference data has two columns named `n`",
-            ),
-            (
-                "n,c,x\n1,a\n",
-                "the reference data is not readable CSV with a header",
-            ),
-            (
-                "n,c,x\n1,,1\n",
-                "line 2 of the reference data, feature `c` is missing, and the model has no rule for missing values: \
-                 drop the row, or put an imputer into the model's pipeline",
-            ),
-        ] {
-            assert_eq!(batch(text).expect_err("refused").to_string(), words);
-        }
-    }
-
-    #[test]
-    fn a_category_the_model_refuses_is_refused_with_those_it_knows() {
-        let kind = FeatureKind::Category(Categories {
-            values: vec!["a".into(), "b".into()],
-            unseen: Unseen::Refused,
-        });
-        let schema = Schema::new(vec![Feature::new("c", kind)]).expect("the schema is valid");
-        let rows = Reference::parse(b"c,y\na,1\nz,2\n").expect("CSV");
-        let refused = rows
-            .batch(&schema, &Symbols::new(vec!["a".into(), "b".into()]))
-            .expect_err("`z` is refused");
-        let words =
-            "line 3 of the reference data, feature `c`: the model knows no `z`; it knows `a`, `b`";
-        assert_eq!(refused.to_string(), words);
-    }
-
-    #[test]
-    fn statistics_are_values_that_occur() {
-        let reference = Reference::parse(b"x,c\n4,b\nNA,a\n1,a\n9,b\n2,z\n").expect("CSV");
-        let [mut x, _, mut c] = schema()
-            .features()
-            .to_vec()
-            .try_into()
-            .expect("three features");
-        reference.describe(&mut x).expect("numbers");
-        reference.describe(&mut c).expect("texts");
-        assert_eq!((x.range, x.typical), (Some((1.0, 9.0)), Some(2.0)));
-        assert_eq!(c.typical_category.as_deref(), Some("a"));
-        assert_eq!(reference.texts("c").expect("texts"), ["a", "b", "z"]);
+        let numbers = Answers::Class(vec!["3".to_owned(), "7".to_owned()]);
+        assert_eq!(
+            ["7", "7.0", "1"].map(|text| numbers.read(text)),
+            [Some(1.0), Some(1.0), None]
+        );
+        assert_eq!(
+            ["1.5", "nan"].map(|text| Answers::Number.read(text)),
+            [Some(1.5), None]
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::card::ExplainerCard;
+use crate::held_out::{CalibrationCard, UncertaintyCard};
 
 /// Memory that managed platforms allow an instance.
 pub const MEMORY_LIMIT: u64 = 128 << 20;
@@ -45,6 +46,8 @@ impl fmt::Display for Step {
 pub struct Report {
     /// Name of the engine.
     pub engine: &'static str,
+    /// Why this engine.
+    pub engine_reason: String,
     /// Bytes of the engine without a model.
     pub engine_bytes: u64,
     /// Bytes of the model image.
@@ -55,6 +58,10 @@ pub struct Report {
     pub memory_bytes: u64,
     /// How the function explains, and why so.
     pub explainer: ExplainerCard,
+    /// How probabilities were calibrated, if they were.
+    pub calibration: Option<CalibrationCard>,
+    /// What prediction intervals and sets follow from, if there are any.
+    pub uncertainty: Option<UncertaintyCard>,
     /// Rows whose answers were proven equal.
     pub golden_rows: usize,
     /// What the importer wants its user to know.

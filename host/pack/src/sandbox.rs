@@ -19,6 +19,9 @@ impl From<Cells> for typed::Column {
         match cells {
             Cells::Numbers(values) => typed::Column::Numbers(values),
             Cells::Texts(values) => typed::Column::Texts(values),
+            Cells::Tensors(width, values) => {
+                typed::Column::Tensors(typed::Tensors { width, values })
+            }
         }
     }
 }
@@ -134,7 +137,7 @@ impl Guest {
     pub(crate) fn explain(
         &mut self,
         batch: &[typed::Column],
-        options: typed::Options,
+        options: &typed::Options,
     ) -> Result<Result<typed::Explanations, typed::Error>, Cause> {
         Ok(self
             .exports

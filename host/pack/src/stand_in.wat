@@ -53,7 +53,8 @@
     (i32.const 1024))
 
   ;; 1024: result<explanations, error>, always the error
-  (func (export "hyaline:function/model@0.1.0#explain") (param i32 i32 i32 i32 i32) (result i32)
+  (func (export "hyaline:function/model@0.1.0#explain")
+    (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 f64) (result i32)
     (i32.store (i32.const 1024) (i32.const 1))
     (i32.store (i32.const 1032) (i32.const 1))
     (i32.store (i32.const 1036) (i32.const 64))
