@@ -1,11 +1,13 @@
-//! Explanations of a model by the marginal game of each row: every coalition, or a sample of them.
+//! Explanations of a model that is only asked for answers: by the marginal game of each row (every coalition, or a sample
+//! of them), or by slopes.
 
 use hyaline_model::graph::EvalError;
 use hyaline_model::{Batch, Core, Method, Model};
 
 use crate::explained::margin_is_probability;
 use crate::game::{Coalitions, Game, MarginalGame, Players};
-use crate::sampling::{Budget, Estimator, Sampled, sample};
+use crate::gradients;
+use crate::sampling::{Budget, Estimator, Sampled, owen, sample};
 use crate::{ExplainError, Explanations, OutputSpace, Predict, Request, shapley_values};
 
 /// Coalitions spent per row when the request does not say how many.
@@ -27,6 +29,9 @@ pub(crate) fn explain(
         .as_ref()
         .expect("the method was checked");
     let space = space(model, request.space)?;
+    if method == Method::IntegratedGradients {
+        return gradients::explain(model, batch, background, space);
+    }
     let features = model.schema().len();
     let absent = model.answers(background, space)?;
     let outputs = absent.outputs;
@@ -50,19 +55,24 @@ pub(crate) fn explain(
             continue;
         }
         let game = MarginalGame::new(model, batch, row, background, players, space, outputs);
-        match estimator(method) {
-            None => answer.put(&places, &enumerated(&game)?, &[]),
-            Some(estimator) => {
+        let samples = u64::from(request.samples.unwrap_or(SAMPLES));
+        match way(model, method, &places, samples) {
+            Way::All => {
+                answer.put(&places, &enumerated(&game)?, &[]);
+                answer.evaluations += game.evaluations_per_coalition() << places.len();
+            }
+            Way::Owen(groups) => {
+                answer.put(&places, &owen::exact(&game, &groups)?, &[]);
+                answer.evaluations += game.evaluations_per_coalition() * owen::coalitions(&groups);
+            }
+            Way::Sample(estimator) => {
                 let budget = budget(&request, background.rows() as u64);
                 let sampled = sample(&game, estimator, budget, request.seed)?;
                 answer.put_sampled(&places, &sampled, game.contexts() as u64);
             }
         }
-        if method == Method::Enumeration {
-            answer.evaluations += game.evaluations_per_coalition() << places.len();
-        }
     }
-    let sampled = method.is_sampled();
+    let sampled = answer.sampled;
     Ok(Explanations {
         exact: !sampled,
         evaluations: answer.evaluations,
@@ -85,7 +95,10 @@ pub(crate) fn explain(
 }
 
 /// The unit: what was asked for, or the model's margin where it has one that is no probability.
-pub(crate) fn space(model: &Model, asked: Option<OutputSpace>) -> Result<OutputSpace, ExplainError> {
+pub(crate) fn space(
+    model: &Model,
+    asked: Option<OutputSpace>,
+) -> Result<OutputSpace, ExplainError> {
     let has_margin = matches!(model.parts().core, Core::Additive { .. });
     match asked {
         Some(OutputSpace::Margin) if !has_margin => Err(ExplainError::Unsupported(
@@ -97,16 +110,54 @@ pub(crate) fn space(model: &Model, asked: Option<OutputSpace>) -> Result<OutputS
     }
 }
 
-/// The estimator of a sampled method.
-fn estimator(method: Method) -> Option<Estimator> {
+/// How the coalitions of a row are chosen.
+enum Way {
+    /// All of them.
+    All,
+    /// All that Owen values of these groups of players need.
+    Owen(Vec<Vec<usize>>),
+    /// A sample.
+    Sample(Estimator),
+}
+
+/// How `method` plays a row whose players are the features `places`. Owen values are exact when that takes no more
+/// coalitions than `samples`.
+fn way(model: &Model, method: Method, places: &[usize], samples: u64) -> Way {
     match method {
-        Method::Leverage => Some(Estimator::Leverage),
-        Method::Kernel => Some(Estimator::Kernel),
-        Method::Permutation => Some(Estimator::Permutation),
-        Method::Interventional | Method::PathDependent | Method::Linear | Method::Enumeration => {
-            None
+        Method::Leverage => Way::Sample(Estimator::Leverage),
+        Method::Kernel => Way::Sample(Estimator::Kernel),
+        Method::Permutation => Way::Sample(Estimator::Permutation),
+        Method::Owen => {
+            let groups = groups(model, places);
+            if owen::coalitions(&groups) <= samples {
+                Way::Owen(groups)
+            } else {
+                Way::Sample(Estimator::Owen(groups))
+            }
+        }
+        _ => Way::All,
+    }
+}
+
+/// The players of each group of the model; one whose feature is in no group is a group of its own.
+fn groups(model: &Model, places: &[usize]) -> Vec<Vec<usize>> {
+    let mut alone = vec![true; places.len()];
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for group in &model.parts().groups {
+        let players: Vec<usize> = (0..places.len())
+            .filter(|&player| group.features.contains(&(places[player] as u32)))
+            .collect();
+        players.iter().for_each(|&player| alone[player] = false);
+        if !players.is_empty() {
+            groups.push(players);
         }
     }
+    groups.extend(
+        (0..places.len())
+            .filter(|&player| alone[player])
+            .map(|player| vec![player]),
+    );
+    groups
 }
 
 fn budget(request: &Request, contexts: u64) -> Budget {
@@ -153,6 +204,7 @@ struct RowAnswers {
     standard_errors: Vec<f64>,
     evaluations: u64,
     converged: bool,
+    sampled: bool,
 }
 
 impl RowAnswers {
@@ -164,6 +216,7 @@ impl RowAnswers {
             standard_errors: Vec::with_capacity(rows * features * outputs),
             evaluations: 0,
             converged: true,
+            sampled: false,
         }
     }
 
@@ -194,5 +247,6 @@ impl RowAnswers {
         // Nobody and everybody are played in every context.
         self.evaluations += estimate.plays + 2 * contexts;
         self.converged &= sampled.converged;
+        self.sampled = true;
     }
 }

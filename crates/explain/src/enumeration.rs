@@ -26,7 +26,7 @@ pub fn shapley_values(players: usize, worth: &[f64]) -> Vec<f64> {
 }
 
 /// `s! (n − s − 1)! / n!` for `s` in `0..n`: the weight of joining a coalition of `s` among `n` players.
-fn size_weights(players: usize) -> Vec<f64> {
+pub(crate) fn size_weights(players: usize) -> Vec<f64> {
     let mut weights = Vec::with_capacity(players);
     for size in 0..players {
         let previous = weights.last().copied();

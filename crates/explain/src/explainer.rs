@@ -220,7 +220,7 @@ impl Explainer {
         let method = match (request.method, self.default) {
             (Some(method), _) => method,
             // Only methods that play coalitions explain another unit than the margin.
-            (None, Some(method)) if probability && !plays_coalitions(method) => {
+            (None, Some(method)) if probability && !explains_answers(method) => {
                 self.preferred(model, &PLAYING).unwrap_or(method)
             }
             (None, Some(method)) => method,
@@ -232,7 +232,7 @@ impl Explainer {
             }
         };
         self.check(model, method, Limits::ASKED)?;
-        if probability && !plays_coalitions(method) {
+        if probability && !explains_answers(method) {
             return Err(ExplainError::Unsupported(format!(
                 "{} explains margins; values in probability space come from a method that plays coalitions against \
                  background rows, such as {}",
@@ -272,6 +272,12 @@ impl Explainer {
             )),
             method if method.is_sampled() && model.parts().background.is_none() => {
                 unsupported("sampling coalitions needs background rows (pack with --data)".to_owned())
+            }
+            Method::IntegratedGradients if model.parts().background.is_none() => {
+                unsupported("integrated gradients need background rows, whose mean they start from (pack with --data)".to_owned())
+            }
+            Method::Owen if model.parts().groups.is_empty() => {
+                unsupported("Owen values need groups of features (name them in the recipe: group = \"…\" of a feature)".to_owned())
             }
             Method::Leverage | Method::Kernel if features > limits.regression => unsupported(format!(
                 "a regression over coalitions of {features} features exceeds the limit of {}; ask for method={}",
@@ -362,8 +368,9 @@ impl Explainer {
 /// The methods that play coalitions of raw features against background rows, in the order in which they are preferred.
 const PLAYING: [Method; 3] = [Method::Enumeration, Method::Leverage, Method::Permutation];
 
-fn plays_coalitions(method: Method) -> bool {
-    method == Method::Enumeration || method.is_sampled()
+/// Whether the method explains any answer of the model, in any unit.
+fn explains_answers(method: Method) -> bool {
+    matches!(method, Method::Enumeration | Method::IntegratedGradients) || method.is_sampled()
 }
 
 /// What trees cannot do is no reason to refuse the model: another method may fit.

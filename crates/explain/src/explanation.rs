@@ -2,6 +2,8 @@
 
 use hyaline_model::Method;
 
+use crate::gradients::GradientSource;
+
 /// The unit in which attributions add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputSpace {
@@ -44,6 +46,8 @@ pub struct Explanations {
     pub seed: Option<u64>,
     /// Whether every row reached the tolerance asked for; true when none was.
     pub converged: bool,
+    /// Where slopes came from, if the method uses any.
+    pub gradient: Option<GradientSource>,
 }
 
 impl Explanations {
@@ -82,6 +86,7 @@ impl Explanations {
             standard_errors: Vec::new(),
             seed: None,
             converged: true,
+            gradient: None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod explained;
 mod explainer;
 mod explanation;
 pub mod game;
+pub mod gradients;
 pub mod global;
 mod images;
 mod interactions;
@@ -28,6 +29,7 @@ pub use counterfactuals::{
     Counterfactual, CounterfactualRequest, Counterfactuals, Goal, Reason, counterfactuals,
 };
 pub use enumeration::shapley_values;
+use enumeration::size_weights;
 pub use explainer::{ExplainError, Explainer, Request};
 pub use explanation::{Explanations, OutputSpace};
 pub use hyaline_model::Method;

@@ -5,6 +5,7 @@ use hyaline_model::{Batch, Head, Label, Model, Predictions, Schema};
 
 use crate::OutputSpace;
 use crate::explained;
+use crate::gradients::{Gradients, differences};
 
 /// The explained numbers of rows, `[rows, outputs]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +41,22 @@ pub trait Predict {
 
     /// Whether scores are probabilities.
     fn is_probabilistic(&self) -> bool;
+
+    /// Slopes of [`Predict::answers`] by the features at every row. A model without a backward pass is asked for answers a
+    /// step (`steps`, one per feature) to both sides.
+    ///
+    /// # Errors
+    /// As [`Predict::predict`].
+    fn gradients(
+        &self,
+        batch: &Batch,
+        space: OutputSpace,
+        steps: &[f64],
+    ) -> Result<Gradients, EvalError> {
+        differences(self.schema(), batch, steps, &|batch| {
+            self.answers(batch, space)
+        })
+    }
 }
 
 impl Predict for Model {

@@ -1,7 +1,7 @@
 //! Sampled Shapley values against games whose values are known.
 
 use hyaline_explain::game::{Coalitions, Game};
-use hyaline_explain::sampling::{Budget, Estimator, Random, Sampled, sample};
+use hyaline_explain::sampling::{Budget, Estimator, Random, Sampled, owen, sample};
 use hyaline_explain::shapley_values;
 use hyaline_model::graph::EvalError;
 
@@ -173,7 +173,7 @@ fn pairwise_games_are_exact_from_few_plays() {
         })
         .collect();
     for estimator in ESTIMATORS {
-        let found = play(&game, estimator, 60, 3);
+        let found = play(&game, estimator.clone(), 60, 3);
         let what = format!("{estimator:?}");
         assert_close(&found.estimate.values, &exact, 1e-10, &what);
         assert!(
@@ -200,7 +200,7 @@ fn values_add_up_dummies_get_nothing_and_twins_get_the_same_on_average() {
         let mut difference = 0.0;
         let mut variance = 0.0;
         for seed in 0..60 {
-            let found = play(&game, estimator, 90, seed);
+            let found = play(&game, estimator.clone(), 90, seed);
             let values = &found.estimate.values;
             let sum: f64 = values.iter().sum();
             assert!(
@@ -235,7 +235,7 @@ fn estimates_are_unbiased_and_their_errors_honest() {
             let mut sums = vec![0.0; exact.len()];
             let (mut squares, mut stated) = (0.0, 0.0);
             for seed in 0..seeds {
-                let found = play(game, estimator, *plays, seed);
+                let found = play(game, estimator.clone(), *plays, seed);
                 for (sum, (value, exact)) in sums
                     .iter_mut()
                     .zip(found.estimate.values.iter().zip(&exact))
@@ -270,11 +270,11 @@ fn estimates_are_unbiased_and_their_errors_honest() {
 fn a_seed_decides_every_bit() {
     let game = Table::random(10, 5, 1, 4);
     for estimator in ESTIMATORS {
-        let one = play(&game, estimator, 300, 6);
-        assert_eq!(one, play(&game, estimator, 300, 6));
+        let one = play(&game, estimator.clone(), 300, 6);
+        assert_eq!(one, play(&game, estimator.clone(), 300, 6));
         assert_ne!(
             one.estimate.values,
-            play(&game, estimator, 300, 7).estimate.values
+            play(&game, estimator.clone(), 300, 7).estimate.values
         );
     }
 }
@@ -288,15 +288,15 @@ fn a_tolerance_is_reached_by_more_plays_or_said_not_to_be() {
             most,
             tolerance: Some(tolerance),
         };
-        let loose = sample(&game, estimator, budget(1 << 20, 0.02), 1).unwrap();
+        let loose = sample(&game, estimator.clone(), budget(1 << 20, 0.02), 1).unwrap();
         assert!(
             loose.converged && loose.estimate.within(0.02),
             "{estimator:?}"
         );
-        let tight = sample(&game, estimator, budget(1 << 20, 0.004), 1).unwrap();
+        let tight = sample(&game, estimator.clone(), budget(1 << 20, 0.004), 1).unwrap();
         assert!(tight.converged, "{estimator:?}");
         assert!(tight.estimate.plays > loose.estimate.plays, "{estimator:?}");
-        let poor = sample(&game, estimator, budget(500, 1e-6), 1).unwrap();
+        let poor = sample(&game, estimator.clone(), budget(500, 1e-6), 1).unwrap();
         assert!(!poor.converged, "{estimator:?}");
         assert!(
             poor.estimate.plays <= 750,
@@ -334,4 +334,94 @@ fn ten_thousand_players_walk() {
             .all(|value| (value - 1.0).abs() < 1e-9)
     );
     assert_eq!(found.estimate.plays, 2 * 2 * 9_999);
+}
+
+/// Owen values by definition: the mean marginal contribution over all orders that keep groups together.
+fn owen_by_orders(game: &Table, groups: &[Vec<usize>]) -> Vec<f64> {
+    fn orders(items: Vec<usize>) -> Vec<Vec<usize>> {
+        if items.is_empty() {
+            return vec![Vec::new()];
+        }
+        (0..items.len())
+            .flat_map(|at| {
+                let mut rest = items.clone();
+                let first = rest.remove(at);
+                orders(rest)
+                    .into_iter()
+                    .map(move |order| [vec![first], order].concat())
+            })
+            .collect()
+    }
+    let mut all: Vec<Vec<usize>> = Vec::new();
+    for turns in orders((0..groups.len()).collect()) {
+        let mut ways = vec![Vec::new()];
+        for turn in turns {
+            let inner = orders(groups[turn].clone());
+            ways = ways
+                .into_iter()
+                .flat_map(|way| {
+                    inner
+                        .iter()
+                        .map(move |own| [way.clone(), own.clone()].concat())
+                })
+                .collect();
+        }
+        all.extend(ways);
+    }
+    let mut values = vec![0.0; game.players];
+    for order in &all {
+        let mut members = 0usize;
+        for &player in order {
+            for context in &game.worths {
+                let gain = context[0][members | 1 << player] - context[0][members];
+                values[player] += gain / (all.len() * game.worths.len()) as f64;
+            }
+            members |= 1 << player;
+        }
+    }
+    values
+}
+
+#[test]
+fn owen_values_are_means_over_orders_that_keep_groups_together() {
+    let game = Table::random(6, 3, 1, 21);
+    let groups = vec![vec![4, 0], vec![1, 3, 5], vec![2]];
+    let expected = owen_by_orders(&game, &groups);
+    let exact = owen::exact(&game, &groups).unwrap();
+    assert_close(&exact, &expected, 1e-12, "exact");
+    assert_eq!(owen::coalitions(&groups), 16 + 32 + 8);
+    let shapley = game.exact();
+    assert!(
+        exact
+            .iter()
+            .zip(&shapley)
+            .any(|(a, b)| (a - b).abs() > 1e-3)
+    );
+
+    let single: Vec<Vec<usize>> = (0..6).map(|player| vec![player]).collect();
+    assert_close(
+        &owen::exact(&game, &single).unwrap(),
+        &shapley,
+        1e-12,
+        "single players",
+    );
+
+    let estimator = Estimator::Owen(groups);
+    let (mut sums, mut squares, mut stated) = (vec![0.0; 6], 0.0, 0.0);
+    let seeds = 200;
+    for seed in 0..seeds {
+        let found = play(&game, estimator.clone(), 90, seed);
+        for ((sum, value), exact) in sums.iter_mut().zip(&found.estimate.values).zip(&exact) {
+            *sum += (value - exact) / f64::from(seeds as u32);
+            squares += (value - exact) * (value - exact);
+        }
+        stated += found.estimate.variances.iter().sum::<f64>();
+    }
+    let limit = 5.0 * libm::sqrt(squares / 6.0) / f64::from(seeds as u32);
+    assert!(
+        sums.iter().all(|bias| bias.abs() < limit),
+        "{sums:?}, {limit}"
+    );
+    let ratio = libm::sqrt(squares / stated);
+    assert!((0.8..1.2).contains(&ratio), "error / stated {ratio}");
 }

@@ -20,11 +20,16 @@ pub enum Method {
     Kernel,
     /// Sampled: antithetic permutations (Mitchell et al. 2022, arXiv:2104.12199).
     Permutation,
+    /// Owen values (Owen 1977, doi:10.1007/978-3-642-45494-3_7): groups of features are players first, then the features
+    /// within each. Every coalition when they are few, else sampled.
+    Owen,
+    /// Integrated gradients from the mean of the background (Sundararajan et al. 2017, arXiv:1703.01365).
+    IntegratedGradients,
 }
 
 impl Method {
     /// Every method, in the order in which they are preferred.
-    pub const ALL: [Method; 7] = [
+    pub const ALL: [Method; 9] = [
         Method::Interventional,
         Method::PathDependent,
         Method::Linear,
@@ -32,6 +37,8 @@ impl Method {
         Method::Leverage,
         Method::Kernel,
         Method::Permutation,
+        Method::Owen,
+        Method::IntegratedGradients,
     ];
 
     /// The method's name in requests, answers, recipes and cards.
@@ -44,6 +51,8 @@ impl Method {
             Method::Leverage => "leverage",
             Method::Kernel => "kernel",
             Method::Permutation => "permutation",
+            Method::Owen => "owen",
+            Method::IntegratedGradients => "integrated-gradients",
         }
     }
 
@@ -52,11 +61,12 @@ impl Method {
         Method::ALL.into_iter().find(|method| method.name() == name)
     }
 
-    /// Whether coalitions are drawn at random, so that an answer has a seed and standard errors.
+    /// Whether coalitions are drawn at random, so that an answer has a seed and standard errors. Owen values are drawn
+    /// only when there are too many coalitions to play them all.
     pub fn is_sampled(self) -> bool {
         matches!(
             self,
-            Method::Leverage | Method::Kernel | Method::Permutation
+            Method::Leverage | Method::Kernel | Method::Permutation | Method::Owen
         )
     }
 }

@@ -88,9 +88,14 @@ pub(crate) fn explain(
         Method::Enumeration => "ExactShap",
         Method::Leverage | Method::Kernel => "KernelShap",
         Method::Permutation => "PermutationShap",
+        Method::Owen => "OwenValues",
+        Method::IntegratedGradients => "IntegratedGradients",
     });
     let kind = match answer.method {
-        Method::Interventional | Method::PathDependent | Method::Linear => "whitebox",
+        Method::Interventional
+        | Method::PathDependent
+        | Method::Linear
+        | Method::IntegratedGradients => "whitebox",
         _ => "blackbox",
     };
     json.key("type").texts([kind]);

@@ -5,6 +5,7 @@
 
 mod cholesky;
 mod design;
+pub mod owen;
 mod permutation;
 mod plays;
 mod random;
@@ -19,7 +20,7 @@ pub use random::Random;
 pub use regression::REGRESSION_PLAYERS;
 
 /// How coalitions are drawn and values computed from their worths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Estimator {
     /// Regression over paired coalitions by leverage scores, without repetition (Musco & Witter 2025, arXiv:2410.01917).
     Leverage,
@@ -28,6 +29,8 @@ pub enum Estimator {
     /// Antithetic permutations (Castro et al. 2009, doi:10.1016/j.cor.2008.04.004; Mitchell et al. 2022,
     /// arXiv:2104.12199).
     Permutation,
+    /// Antithetic permutations that keep the players of each group together: Owen values. Every player is in one group.
+    Owen(Vec<Vec<usize>>),
 }
 
 /// How much may be spent, and when it is enough.
@@ -199,12 +202,13 @@ pub fn sample(
     let (empty, full) = (ends.mean(&ends.empty), ends.mean(&ends.full));
     let round = |plays: u64, number: u64| {
         let random = &mut Random::new(seed, number);
-        match estimator {
+        match &estimator {
             Estimator::Leverage => {
                 regression::estimate(game, &ends, Sizes::Leverage, plays, random)
             }
             Estimator::Kernel => regression::estimate(game, &ends, Sizes::Kernel, plays, random),
-            Estimator::Permutation => permutation::estimate(game, &ends, plays, random),
+            Estimator::Permutation => permutation::estimate(game, &ends, &[], plays, random),
+            Estimator::Owen(groups) => permutation::estimate(game, &ends, groups, plays, random),
         }
     };
     let mut estimate = round(budget.first, 0)?;

@@ -16,10 +16,12 @@ struct Walk {
     order: Vec<usize>,
 }
 
-/// About `plays` plays of `game`, at least two walks.
+/// About `plays` plays of `game`, at least two walks. Orders keep the players of each of the `groups` together; without
+/// groups, all orders are drawn.
 pub(super) fn estimate(
     game: &dyn Game,
     ends: &Ends,
+    groups: &[Vec<usize>],
     plays: u64,
     random: &mut Random,
 ) -> Result<Estimate, EvalError> {
@@ -51,8 +53,7 @@ pub(super) fn estimate(
     for context in chosen {
         let active = game.active_players(context);
         for _ in 0..repeats {
-            let mut order = active.clone();
-            random.shuffle(&mut order);
+            let order = order(&active, groups, random);
             count += push(&mut asked, game.players(), context as u32, &order)?;
             waiting.push(Walk { context, order });
             if count >= PLAYS_PER_CALL {
@@ -64,6 +65,30 @@ pub(super) fn estimate(
     }
     tally.add(ends, &waiting, &asked.take()?);
     Ok(tally.finish(ends))
+}
+
+/// A random order of the active players, by group.
+fn order(active: &[usize], groups: &[Vec<usize>], random: &mut Random) -> Vec<usize> {
+    let mut order = active.to_vec();
+    random.shuffle(&mut order);
+    if groups.is_empty() {
+        return order;
+    }
+    let mut turns: Vec<usize> = (0..groups.len()).collect();
+    random.shuffle(&mut turns);
+    let last = order.iter().max().map_or(0, |player| player + 1);
+    let mut turn_of = vec![0; last];
+    for (group, turn) in groups.iter().zip(turns) {
+        for &player in group.iter().filter(|&&player| player < last) {
+            turn_of[player] = turn;
+        }
+    }
+    hyaline_model::sorted_positions(order.len(), &|a, b| {
+        turn_of[order[a]].cmp(&turn_of[order[b]])
+    })
+    .into_iter()
+    .map(|position| order[position])
+    .collect()
 }
 
 /// The contexts in ascending order of the gain of the first output, equal ones in random order.

@@ -32,7 +32,8 @@ pub(crate) fn write_explanations(
 /// With one output, `base_value`, `prediction`, `residual` and each `attribution` are numbers and `output` names what
 /// they speak about; with several, each is an object by output name. `top` keeps the attributions of largest magnitude
 /// (summed over outputs), largest first, and adds the sum of the rest as `other`. Sampled attributions have a
-/// `standard_error`, and the explanation a `seed` and whether it `converged` to the tolerance asked for.
+/// `standard_error`, and the explanation a `seed` and whether it `converged` to the tolerance asked for. An explanation by slopes says
+/// by `gradient` where they come from.
 pub(crate) fn write_explanation(
     json: &mut JsonWriter,
     function: &Function,
@@ -141,6 +142,9 @@ pub(super) fn write_explanation_members(
     };
     if explanations.seed.is_some() {
         json.key("converged").boolean(explanations.converged);
+    }
+    if let Some(source) = explanations.gradient {
+        json.key("gradient").text(source.name());
     }
     json.key("background");
     match function.background_digest() {
