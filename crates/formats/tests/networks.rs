@@ -165,8 +165,8 @@ fn gradients_are_those_of_central_differences() {
             .gradient(&batch(&model, &inputs, rows), *value, output)
             .expect("a gradient");
         let (mut compared, mut far, mut feature) = (0, 0, 0);
-        for input in 0..inputs.len() {
-            let width = inputs[input].len() / rows;
+        for (input, values) in inputs.iter().enumerate() {
+            let width = values.len() / rows;
             let tensor = matches!(
                 model.schema().features()[feature].kind,
                 FeatureKind::Tensor(_)

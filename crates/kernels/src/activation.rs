@@ -179,13 +179,7 @@ impl Activation {
 /// Between 0 and 1; NaN stays.
 #[inline(always)]
 fn limited(x: f32) -> f32 {
-    if x < 0.0 {
-        0.0
-    } else if x > 1.0 {
-        1.0
-    } else {
-        x
-    }
+    x.clamp(0.0, 1.0)
 }
 
 #[cfg(test)]

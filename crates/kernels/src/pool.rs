@@ -38,13 +38,7 @@ pub fn pool(kind: Pool, window: &Window, x: &[f32]) -> Vec<f32> {
             match kind {
                 Pool::Max => gather(window, way, plane, out, |a, b| {
                     // A NaN stays, and a NaN is taken.
-                    if b <= *a {
-                        *a
-                    } else if a.is_nan() {
-                        *a
-                    } else {
-                        b
-                    }
+                    if b <= *a || a.is_nan() { *a } else { b }
                 }),
                 Pool::Norm(1) => gather(window, way, plane, out, |a, b| a + b.abs()),
                 Pool::Norm(2) => gather(window, way, plane, out, |a, b| a + b * b),

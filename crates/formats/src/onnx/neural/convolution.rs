@@ -156,8 +156,8 @@ pub(super) fn transposed(node: &Node<'_>, graph: &mut Builder) -> Result<Vec<Val
         }
         Some(wanted) => {
             let (mut begin, mut end) = (Vec::new(), Vec::new());
-            for axis in 0..count {
-                let reach = kernel[axis].saturating_sub(1) * dilations[axis] as usize + 1;
+            for (axis, &size) in kernel.iter().enumerate() {
+                let reach = size.saturating_sub(1) * dilations[axis] as usize + 1;
                 let whole =
                     strides[axis] as usize * (spatial[axis] - 1) + extra[axis] as usize + reach;
                 extra[axis] += wanted[axis].saturating_sub(whole) as u32;

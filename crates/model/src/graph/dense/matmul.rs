@@ -1,5 +1,5 @@
-//! Matrix products: rows of the result accumulate scaled rows of the second operand, so the inner loop is contiguous and
-//! the answer for a row does not depend on the rows around it.
+//! Matrix products. Every element adds its terms in one order, so the answer for a row does not depend on the rows around
+//! it.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -18,11 +18,26 @@ pub struct MatMul;
 trait Scalar: Copy + Default + std::ops::Mul<Output = Self> + std::ops::Add<Output = Self> {
     /// `self + a · b`, rounded once.
     fn fused(self, a: Self, b: Self) -> Self;
+
+    /// `out[m, n] += a[m, k] · b[k, n]` for wide matrices, terms in the order of k, each rounded twice.
+    fn multiply(a: &[Self], b: &[Self], (k, n): (usize, usize), out: &mut [Self]) {
+        for (a, out) in a.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
+            for (&scale, row) in a.iter().zip(b.chunks_exact(n)) {
+                out.iter_mut()
+                    .zip(row)
+                    .for_each(|(out, &b)| *out = *out + scale * b);
+            }
+        }
+    }
 }
 
 impl Scalar for f32 {
     fn fused(self, a: f32, b: f32) -> f32 {
         (f64::from(a) * f64::from(b) + f64::from(self)) as f32
+    }
+
+    fn multiply(a: &[f32], b: &[f32], (k, n): (usize, usize), out: &mut [f32]) {
+        hyaline_kernels::multiply(a, b, (out.len() / n, k, n), out);
     }
 }
 
@@ -42,17 +57,14 @@ fn accumulate<T: Scalar>(a: &[T], b: &[T], (k, n): (usize, usize), out: &mut [T]
     if n == 0 || k == 0 {
         return;
     }
+    if n > FUSED_COLUMNS {
+        return T::multiply(a, b, (k, n), out);
+    }
     for (a, out) in a.chunks_exact(k).zip(out.chunks_exact_mut(n)) {
         for (&scale, row) in a.iter().zip(b.chunks_exact(n)) {
-            if n <= FUSED_COLUMNS {
-                out.iter_mut()
-                    .zip(row)
-                    .for_each(|(out, &b)| *out = out.fused(scale, b));
-            } else {
-                out.iter_mut()
-                    .zip(row)
-                    .for_each(|(out, &b)| *out = *out + scale * b);
-            }
+            out.iter_mut()
+                .zip(row)
+                .for_each(|(out, &b)| *out = out.fused(scale, b));
         }
     }
 }

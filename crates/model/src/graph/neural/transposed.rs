@@ -52,25 +52,25 @@ impl ConvTranspose {
             begin: [0; 3],
             output: [1; 3],
         };
-        for at in 0..rank {
+        for (at, &extent) in spatial.iter().enumerate() {
             let axis = 3 - rank + at;
             let number = |list: &[u32]| list[at] as usize;
             let (kernel, stride) = (number(&self.sliding.kernel), number(&self.sliding.strides));
             let dilation = number(&self.sliding.dilations);
-            let sizes = [kernel, stride, dilation, spatial[at]];
+            let sizes = [kernel, stride, dilation, extent];
             let rest = [number(begin), number(end), number(&self.extra)];
             let small =
                 sizes.iter().all(|&x| x > 0 && x < 1 << 12) && rest.iter().all(|&x| x < 1 << 12);
             if !small {
                 return Err(fail());
             }
-            let whole = (spatial[at] - 1) * stride + (kernel - 1) * dilation + 1 + rest[2];
+            let whole = (extent - 1) * stride + (kernel - 1) * dilation + 1 + rest[2];
             window.input[axis] = whole.checked_sub(rest[0] + rest[1]).ok_or_else(fail)?;
             window.kernel[axis] = kernel;
             window.stride[axis] = stride;
             window.dilation[axis] = dilation;
             window.begin[axis] = rest[0];
-            window.output[axis] = spatial[at];
+            window.output[axis] = extent;
         }
         Ok(window)
     }
@@ -112,9 +112,9 @@ impl Operator for ConvTranspose {
         element_count(&shape)?;
         let mut made = Vec::with_capacity(element_count(&shape)?);
         for row in values.chunks_exact((channels * size).max(1)) {
-            for output in 0..outputs {
+            for (output, &bias) in bias.iter().enumerate() {
                 let first = made.len();
-                made.resize(first + window.input_size(), bias[output]);
+                made.resize(first + window.input_size(), bias);
                 let per_group = channels / groups;
                 let group = output / own;
                 for channel in group * per_group..(group + 1) * per_group {

@@ -65,10 +65,10 @@ impl Sliding {
             output: [1; 3],
         };
         let mut end = [0; 3];
-        for at in 0..rank {
+        for (at, &input) in spatial.iter().enumerate() {
             let axis = 3 - rank + at;
             let (kernel, stride) = (self.kernel[at] as usize, self.strides[at] as usize);
-            let (dilation, input) = (self.dilations[at] as usize, spatial[at]);
+            let dilation = self.dilations[at] as usize;
             let steps = [kernel, stride, dilation];
             if steps.contains(&0) || steps.iter().any(|&step| step > MOST) {
                 return Err(fail());
