@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use hyaline_runtime::model::{Column, Method, Options};
+use hyaline_runtime::model::{Column, Options};
 use serde_json::Value;
 
 use crate::arguments::Arguments;
@@ -20,16 +20,13 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     for name in NAMES {
         let function = functions::load(arguments, name)?;
         let row = golden_row(arguments, name)?;
-        let options = Options {
-            method: Method::Auto,
-            space: None,
-        };
+        let options = Options::default();
         function.predict(&row)?;
-        function.explain(&row, options)?;
+        function.explain(&row, &options)?;
         let budget = Duration::from_secs(2);
         let instance = median_us(200, budget, || drop(function.instance()));
         let predict = median_us(200, budget, || drop(function.predict(&row)));
-        let explain = median_us(200, budget, || drop(function.explain(&row, options)));
+        let explain = median_us(200, budget, || drop(function.explain(&row, &options)));
         report.row(&[name.to_owned(), us(instance), us(predict), us(explain)]);
     }
     Ok(())

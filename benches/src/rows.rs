@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hyaline_runtime::model::{Column, Method, Options};
+use hyaline_runtime::model::{Column, Options};
 use hyaline_runtime::{Engine, EngineConfig, Function, Limits, Policy};
 use serde_json::Value;
 
@@ -81,10 +81,7 @@ impl Bench<'_> {
         let many = self.matrix("rows_many")?;
         let difference = self.difference(&function, what, &one)?;
         let mut instance = function.instance()?;
-        let options = Options {
-            method: Method::Auto,
-            space: None,
-        };
+        let options = Options::default();
         for (rows, count) in [(&one, 1), (&many, 1000)] {
             let batches: Vec<Vec<Column>> = if count == 1 {
                 (0..rows.count)
@@ -102,7 +99,7 @@ impl Bench<'_> {
                 let done = if what == "predict" {
                     instance.predict(batch).map(drop)
                 } else {
-                    instance.explain(batch, options).map(drop)
+                    instance.explain(batch, &options).map(drop)
                 };
                 failed = done.err().or(failed.take());
             });
@@ -235,11 +232,8 @@ impl Bench<'_> {
                 self.matrix("margin")?.values,
             )
         } else {
-            let options = Options {
-                method: Method::Auto,
-                space: None,
-            };
-            let explained = function.explain(&one.columns(0..one.count), options)?;
+            let options = Options::default();
+            let explained = function.explain(&one.columns(0..one.count), &options)?;
             if what == "path-dependent" && self.entry["native"].is_null() {
                 // The covers are counted from data, not those of training: another game, so no reference.
                 let worst = explained

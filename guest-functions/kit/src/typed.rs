@@ -5,7 +5,7 @@ use hyaline_protocol::rows::Rows;
 use hyaline_protocol::{Function, Refusal};
 
 use crate::bindings::exports::hyaline::function::model::{
-    Column, Error, Explanations, Guest, Method, Options, Predictions, Space,
+    Column, Error, Explanations, Guest, Options, Predictions, Space,
 };
 use crate::{Engine, slot};
 
@@ -27,19 +27,7 @@ impl Guest for Engine {
 
     fn explain(batch: Vec<Column>, options: Options) -> Result<Explanations, Error> {
         let function = function()?;
-        let request = explain::Request {
-            method: match options.method {
-                Method::Auto => None,
-                Method::Interventional => Some(explain::Method::Interventional),
-                Method::PathDependent => Some(explain::Method::PathDependent),
-                Method::Linear => Some(explain::Method::Linear),
-                Method::Enumeration => Some(explain::Method::Enumeration),
-            },
-            space: options.space.map(|space| match space {
-                Space::Margin => explain::OutputSpace::Margin,
-                Space::Probability => explain::OutputSpace::Probability,
-            }),
-        };
+        let request = request(&options)?;
         let answer = function
             .explain(&read(function, batch)?, request)
             .map_err(door_error)?;
@@ -47,12 +35,7 @@ impl Guest for Engine {
             rows: answer.rows as u32,
             features: answer.features as u32,
             outputs: answer.outputs as u32,
-            method: match answer.method {
-                explain::Method::Interventional => Method::Interventional,
-                explain::Method::PathDependent => Method::PathDependent,
-                explain::Method::Linear => Method::Linear,
-                explain::Method::Enumeration => Method::Enumeration,
-            },
+            method: answer.method.name().to_owned(),
             exact: answer.exact,
             space: match answer.space {
                 explain::OutputSpace::Margin => Space::Margin,
@@ -60,9 +43,12 @@ impl Guest for Engine {
             },
             base_values: answer.base_values,
             attributions: answer.attributions,
+            standard_errors: answer.standard_errors,
             predictions: answer.predictions,
             residuals: answer.residuals,
             evaluations: answer.evaluations,
+            seed: answer.seed,
+            converged: answer.converged,
         })
     }
 
@@ -83,6 +69,32 @@ fn door_error(refusal: Refusal) -> Error {
     }
 }
 
+/// What the options ask for.
+fn request(options: &Options) -> Result<explain::Request, Error> {
+    let method = match options.method.as_deref() {
+        None => None,
+        Some(name) => Some(explain::Method::from_name(name).ok_or_else(|| unknown(name))?),
+    };
+    Ok(explain::Request {
+        method,
+        space: options.space.map(|space| match space {
+            Space::Margin => explain::OutputSpace::Margin,
+            Space::Probability => explain::OutputSpace::Probability,
+        }),
+        seed: options.seed.unwrap_or_default(),
+        samples: options.samples,
+        tolerance: options.tolerance,
+    })
+}
+
+fn unknown(method: &str) -> Error {
+    let known: Vec<&str> = explain::Method::ALL.map(explain::Method::name).into();
+    Error::Invalid(format!(
+        "there is no method `{method}`; an explanation takes one of {}",
+        known.join(", ")
+    ))
+}
+
 /// The columns as rows of the schema, every value judged as if it had come in a request body.
 fn read(function: &Function, columns: Vec<Column>) -> Result<Rows, Error> {
     let width = function.model().schema().len();
@@ -95,12 +107,16 @@ fn read(function: &Function, columns: Vec<Column>) -> Result<Rows, Error> {
     let rows = match &columns[0] {
         Column::Numbers(values) => values.len(),
         Column::Texts(values) => values.len(),
+        Column::Tensors(tensors) => tensors.values.len() / (tensors.width as usize).max(1),
     };
     let mut builder = function.rows(rows).map_err(door_error)?;
     for (feature, column) in columns.into_iter().enumerate() {
         match column {
             Column::Numbers(values) => builder.put_numbers(feature, values),
             Column::Texts(values) => builder.put_texts(feature, &values),
+            Column::Tensors(tensors) => {
+                builder.put_tensors(feature, tensors.width as usize, tensors.values)
+            }
         }
         .map_err(door_error)?;
     }

@@ -230,7 +230,7 @@ impl Function {
     pub fn explain(
         &self,
         batch: &[model::Column],
-        options: model::Options,
+        options: &model::Options,
     ) -> Result<model::Explanations, CallError> {
         self.instance()?.explain(batch, options)
     }

@@ -23,8 +23,21 @@ pub(crate) mod bindings {
 /// The types of the typed door, as `wit/function.wit` describes them.
 pub mod model {
     pub use super::bindings::exports::hyaline::function::model::{
-        Column, Error, Explanations, Method, Options, Predictions, Space,
+        Column, Error, Explanations, Options, Predictions, Space, Tensors,
     };
+}
+
+impl Default for model::Options {
+    /// Everything as the function does it by itself.
+    fn default() -> model::Options {
+        model::Options {
+            method: None,
+            space: None,
+            seed: None,
+            samples: None,
+            tolerance: None,
+        }
+    }
 }
 
 /// A call through the typed door gave no result.
@@ -86,7 +99,7 @@ impl Instance {
     pub fn explain(
         &mut self,
         batch: &[model::Column],
-        options: model::Options,
+        options: &model::Options,
     ) -> Result<model::Explanations, CallError> {
         self.call(|typed, run| {
             typed

@@ -294,6 +294,45 @@ impl<'f> RowsBuilder<'f> {
         })
     }
 
+    /// Takes a whole column of tensors, `width` numbers for each row.
+    ///
+    /// # Errors
+    /// When the feature takes no tensors of that width, a number is not finite, or the batch has another length.
+    pub fn put_tensors(
+        &mut self,
+        feature: usize,
+        width: usize,
+        numbers: Vec<f32>,
+    ) -> Result<(), Refusal> {
+        let description = &self.model.schema().features()[feature];
+        let FeatureKind::Tensor(kind) = &description.kind else {
+            return Err(Refusal::bad_request(format!(
+                "column `{}` has tensors; the feature takes none",
+                description.name
+            )));
+        };
+        if width != kind.elements() {
+            return Err(Refusal::bad_request(format!(
+                "column `{}` has tensors of {width} numbers; the feature has the shape {:?}",
+                description.name, kind.extents
+            )));
+        }
+        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+            let text = format!("expected finite numbers, found {}", numbers[at]);
+            return Err(Refusal::at(at / width, &description.name, text));
+        }
+        match Tensors::new(width, numbers) {
+            Some(tensors) if tensors.rows() == self.rows => {
+                self.columns[feature] = Column::Tensors(tensors);
+                Ok(())
+            }
+            tensors => {
+                let found = tensors.map_or(0, |tensors| tensors.rows());
+                Err(ragged(description, found, self.rows))
+            }
+        }
+    }
+
     /// The rows.
     ///
     /// # Errors

@@ -32,7 +32,13 @@
     (;PREDICT;))
 
   (func (export "hyaline:function/model@0.1.0#explain")
-    (param $columns i32) (param $count i32) (param $method i32) (param $has_space i32) (param $space i32) (result i32)
+    (param $columns i32) (param $count i32)
+    (param $has_method i32) (param $method i32) (param $method_length i32)
+    (param $has_space i32) (param $space i32)
+    (param $has_seed i32) (param $seed i64)
+    (param $has_samples i32) (param $samples i32)
+    (param $has_tolerance i32) (param $tolerance f64)
+    (result i32)
     (unreachable))
 
   (func (export "hyaline:function/model@0.1.0#card") (result i32)
