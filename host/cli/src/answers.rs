@@ -1,277 +1,321 @@
-//! Answers of a function by row, with the card's names put to the numbers.
+//! What functions answer, read from their JSON.
 
-use hyaline_pack::answers::Float;
-use hyaline_pack::card::Card;
-use hyaline_runtime::model::{Explanations, Method, Predictions, Space};
 use serde_json::{Map, Value};
 
 use crate::inspect::shown;
+use crate::table::{Cell, Table, number};
 
-/// A header and lines under it.
-pub(crate) type Table = (Vec<String>, Vec<Vec<String>>);
-
-fn json(value: f64) -> Value {
-    serde_json::to_value(Float(value)).unwrap_or(Value::Null)
+/// A number of an answer; JSON has those that are not finite only as texts.
+pub(crate) fn float(value: &Value) -> f64 {
+    match value {
+        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN),
+        Value::String(text) => text.parse().unwrap_or(f64::NAN),
+        _ => f64::NAN,
+    }
 }
 
-fn lines(values: impl Iterator<Item = Value>) -> String {
-    values.map(|value| format!("{value}\n")).collect()
+/// The list `name` of an answer; empty when there is none.
+pub(crate) fn list<'a>(answer: &'a Map<String, Value>, name: &str) -> &'a [Value] {
+    answer.get(name).map(items).unwrap_or_default()
 }
 
-/// Names for `outputs` numbers: the labels where they fit, else positions.
-fn names(labels: &[Value], outputs: usize) -> Vec<String> {
-    match labels.len() == outputs {
-        true => labels.iter().map(shown).collect(),
-        false => (0..outputs)
-            .map(|output| format!("output {output}"))
+/// The items of a list; none of what is no list.
+pub(crate) fn items(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A value, or values by the name of their output.
+pub(crate) fn by_output(value: &Value) -> impl Iterator<Item = (Option<&str>, &Value)> {
+    let named = value.as_object();
+    let alone = named.is_none().then_some((None, value));
+    let named = named.into_iter().flatten();
+    alone
+        .into_iter()
+        .chain(named.map(|(name, value)| (Some(name.as_str()), value)))
+}
+
+/// A value of a row in a few words.
+pub(crate) fn seen(value: &Value) -> String {
+    match value {
+        Value::Number(_) => number(float(value)),
+        Value::Array(_) => "…".to_owned(),
+        Value::String(text) if text.chars().count() > 40 => {
+            text.chars().take(39).chain(['…']).collect()
+        }
+        value => shown(value),
+    }
+}
+
+/// What stands for the answer among the members of a prediction: probabilities, scores or values by name.
+fn values(prediction: &Value) -> Vec<(String, f64)> {
+    let found = ["probabilities", "scores", "value"]
+        .iter()
+        .find_map(|name| Some((name, prediction.get(name)?)));
+    match found {
+        Some((_, Value::Object(values))) => values
+            .iter()
+            .map(|(name, value)| (name.clone(), float(value)))
             .collect(),
+        Some((name, value)) => vec![((*name).to_owned(), float(value))],
+        None => Vec::new(),
     }
 }
 
-/// The prediction of one row.
-struct Prediction {
-    label: Option<u32>,
-    values: Vec<f64>,
-    margins: Vec<f64>,
+/// The parts of a prediction beside label, values and margin, e.g. an interval, by name.
+fn additions(prediction: &Value) -> Vec<(String, Cell)> {
+    let known = ["label", "probabilities", "scores", "value", "margin"];
+    let members = prediction.as_object().into_iter().flatten();
+    members
+        .filter(|(name, _)| !known.contains(&name.as_str()))
+        .flat_map(|(name, value)| match value {
+            Value::Object(parts) => parts
+                .iter()
+                .map(|(part, value)| (format!("{name} {part}"), Cell::json(value)))
+                .collect(),
+            value => vec![(name.clone(), Cell::json(value))],
+        })
+        .collect()
 }
 
-/// Predictions of all rows.
-pub(crate) struct Predicted {
-    labels: Vec<Value>,
-    classifier: bool,
-    rows: Vec<Prediction>,
+/// A prediction in a few words.
+pub(crate) fn headline(prediction: &Value) -> String {
+    let values: Vec<String> = values(prediction)
+        .into_iter()
+        .map(|(name, value)| match name.as_str() {
+            "value" => number(value),
+            name => format!("{name} {}", number(value)),
+        })
+        .collect();
+    let mut text = match prediction.get("label") {
+        Some(label) => format!("{} ({})", shown(label), values.join(", ")),
+        None => values.join(", "),
+    };
+    for (name, value) in additions(prediction) {
+        text += &format!(", {name} {}", value.shown());
+    }
+    text
 }
 
-impl Predicted {
-    pub(crate) fn new(card: &Card) -> Predicted {
-        Predicted {
-            labels: card.labels.clone(),
-            classifier: card.task == "classification",
-            rows: Vec::new(),
+/// One line per prediction.
+pub(crate) fn predictions(answer: &Map<String, Value>) -> Table {
+    let predictions = list(answer, "predictions");
+    let mut table = Table::new(["row"]);
+    for (index, prediction) in predictions.iter().enumerate() {
+        let mut cells = vec![("row".to_owned(), Cell::Number(index as f64 + 1.0))];
+        if let Some(label) = prediction.get("label") {
+            cells.push(("label".to_owned(), Cell::text(shown(label))));
         }
+        let values = values(prediction).into_iter();
+        cells.extend(values.map(|(name, value)| (name, Cell::Number(value))));
+        cells.extend(additions(prediction));
+        let (header, line) = cells.into_iter().unzip();
+        table.header = header;
+        table.lines.push(line);
     }
-
-    pub(crate) fn add(&mut self, batch: Predictions) {
-        let part = |values: &[f64], width: u32, row: usize| {
-            let width = width as usize;
-            values
-                .get(row * width..(row + 1) * width)
-                .unwrap_or_default()
-                .to_vec()
-        };
-        self.rows
-            .extend((0..batch.rows as usize).map(|row| Prediction {
-                label: batch.labels.get(row).copied(),
-                values: part(&batch.values, batch.outputs, row),
-                margins: part(&batch.margins, batch.margin_outputs, row),
-            }));
-    }
-
-    fn outputs(&self) -> Vec<String> {
-        names(
-            &self.labels,
-            self.rows.first().map_or(0, |row| row.values.len()),
-        )
-    }
-
-    fn label(&self, row: &Prediction) -> Option<&Value> {
-        self.labels.get(row.label? as usize)
-    }
-
-    /// The answer of row `row` in a few words.
-    pub(crate) fn headline(&self, row: usize, number: impl Fn(f64) -> String) -> String {
-        let Some(prediction) = self.rows.get(row) else {
-            return String::new();
-        };
-        let values = self
-            .outputs()
-            .into_iter()
-            .zip(&prediction.values)
-            .map(|(name, value)| format!("{name} {}", number(*value)));
-        let values = values.collect::<Vec<_>>().join(", ");
-        match self.label(prediction) {
-            Some(label) => format!("{} ({values})", shown(label)),
-            None => values,
-        }
-    }
-
-    /// The output that stands for the answer of row `row`.
-    pub(crate) fn answer(&self, row: usize) -> usize {
-        self.rows.get(row).and_then(|row| row.label).unwrap_or(0) as usize
-    }
-
-    pub(crate) fn table(&self, number: impl Fn(f64) -> String) -> Table {
-        let mut header = vec!["row".to_owned()];
-        header.extend(self.classifier.then(|| "label".to_owned()));
-        header.extend(self.outputs());
-        let lines = self.rows.iter().enumerate().map(|(index, row)| {
-            let mut line = vec![(index + 1).to_string()];
-            line.extend(
-                self.classifier
-                    .then(|| self.label(row).map_or(String::new(), shown)),
-            );
-            line.extend(row.values.iter().map(|value| number(*value)));
-            line
-        });
-        (header, lines.collect())
-    }
-
-    fn json(&self, row: &Prediction) -> Map<String, Value> {
-        let values = self
-            .outputs()
-            .into_iter()
-            .zip(row.values.iter().map(|value| json(*value)))
-            .collect();
-        let mut object = Map::new();
-        if let Some(label) = self.label(row) {
-            object.insert("label".to_owned(), label.clone());
-        }
-        object.insert("values".to_owned(), Value::Object(values));
-        if !row.margins.is_empty() {
-            object.insert(
-                "margin".to_owned(),
-                row.margins.iter().map(|value| json(*value)).collect(),
-            );
-        }
-        object
-    }
-
-    pub(crate) fn json_lines(&self) -> String {
-        lines(self.rows.iter().map(|row| Value::Object(self.json(row))))
-    }
+    table
 }
 
-/// The reasons of one row.
-pub(crate) struct Explanation {
-    pub(crate) method: &'static str,
-    pub(crate) space: &'static str,
-    pub(crate) exact: bool,
-    /// One per output.
-    pub(crate) outputs: Vec<Reasons>,
-}
-
-/// Why one output is what it is: `prediction = base + Σ attributions + residual`.
+/// How one output came about: `prediction = base + Σ attributions + residual`.
 pub(crate) struct Reasons {
+    pub(crate) output: String,
     pub(crate) base: f64,
     pub(crate) prediction: f64,
     pub(crate) residual: f64,
-    /// One per feature.
-    pub(crate) attributions: Vec<f64>,
+    pub(crate) parts: Vec<Part>,
 }
 
-/// Explanations of all rows.
-pub(crate) struct Explained {
-    pub(crate) features: Vec<String>,
-    labels: Vec<Value>,
-    positive: Option<Value>,
-    pub(crate) rows: Vec<Explanation>,
+/// What one feature or token adds.
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) attribution: f64,
+    /// `None` when it is exact.
+    pub(crate) standard_error: Option<f64>,
 }
 
-impl Explained {
-    pub(crate) fn new(card: &Card) -> Explained {
-        Explained {
-            features: card
-                .features
-                .iter()
-                .map(|feature| feature.name.clone())
-                .collect(),
-            labels: card.labels.clone(),
-            positive: card.positive.clone(),
-            rows: Vec::new(),
-        }
+/// What a part of an explanation is about: a token, a segment of a picture, the rule that LIME looks at, a feature with its
+/// value.
+fn named(explanation: &Value, part: &Value) -> String {
+    if let Some(segment) = part.get("segment") {
+        return place(&explanation["map"], segment);
     }
-
-    pub(crate) fn add(&mut self, batch: Explanations) {
-        let (features, outputs) = (batch.features as usize, batch.outputs as usize);
-        let at = |values: &[f64], index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-        self.rows.extend((0..batch.rows as usize).map(|row| {
-            Explanation {
-                method: match batch.method {
-                    Method::Auto => "auto",
-                    Method::Interventional => "interventional",
-                    Method::PathDependent => "path-dependent",
-                    Method::Linear => "linear",
-                    Method::Enumeration => "enumeration",
-                },
-                space: match batch.space {
-                    Space::Margin => "margin",
-                    Space::Probability => "probability",
-                },
-                exact: batch.exact,
-                outputs: (0..outputs)
-                    .map(|output| Reasons {
-                        base: at(&batch.base_values, output),
-                        prediction: at(&batch.predictions, row * outputs + output),
-                        residual: at(&batch.residuals, row * outputs + output),
-                        attributions: (0..features)
-                            .map(|feature| {
-                                at(
-                                    &batch.attributions,
-                                    (row * features + feature) * outputs + output,
-                                )
-                            })
-                            .collect(),
-                    })
-                    .collect(),
-            }
-        }));
+    match (part.get("token"), part.get("rule")) {
+        (Some(token), _) => seen(token),
+        (None, Some(rule)) => seen(rule),
+        (None, None) => format!("{} = {}", seen(&part["feature"]), seen(&part["value"])),
     }
+}
 
-    /// What output `output` of `row` is about.
-    pub(crate) fn output_name(&self, row: &Explanation, output: usize) -> String {
-        match &self.positive {
-            Some(positive) if row.outputs.len() == 1 => shown(positive),
-            _ => names(&self.labels, row.outputs.len()).swap_remove(output),
-        }
-    }
-
-    pub(crate) fn table(&self) -> Table {
-        let mut header = ["row", "output", "base_value", "prediction", "residual"]
-            .map(str::to_owned)
-            .to_vec();
-        header.extend(self.features.iter().cloned());
-        let mut lines = Vec::new();
-        for (index, row) in self.rows.iter().enumerate() {
-            for (output, reasons) in row.outputs.iter().enumerate() {
-                let mut line = vec![(index + 1).to_string(), self.output_name(row, output)];
-                let numbers = [reasons.base, reasons.prediction, reasons.residual];
-                line.extend(
-                    numbers
-                        .iter()
-                        .chain(&reasons.attributions)
-                        .map(f64::to_string),
-                );
-                lines.push(line);
+/// Where a segment lies: the rows and columns of pixels, from 1, that `map` gives to it.
+fn place(map: &Value, segment: &Value) -> String {
+    let (mut rows, mut columns) = ((usize::MAX, 0), (usize::MAX, 0));
+    for (y, row) in items(map).iter().enumerate() {
+        for (x, owner) in items(row).iter().enumerate() {
+            if float(owner) == float(segment) {
+                rows = (rows.0.min(y + 1), rows.1.max(y + 1));
+                columns = (columns.0.min(x + 1), columns.1.max(x + 1));
             }
         }
-        (header, lines)
+    }
+    format!(
+        "rows {} to {}, columns {} to {}",
+        rows.0, rows.1, columns.0, columns.1
+    )
+}
+
+/// The outputs that an additive explanation speaks about; none when it is not additive.
+pub(crate) fn reasons(explanation: &Value) -> Vec<Reasons> {
+    // The tokens of a text and the segments of a picture say more than the whole of it.
+    let parts = ["tokens", "segments", "attributions"]
+        .iter()
+        .find_map(|name| explanation.get(name));
+    let Some(parts) = parts else {
+        return Vec::new();
+    };
+    let names = by_output(&explanation["base_value"]).map(|(name, _)| name);
+    let one = |name: Option<&str>, value: &Value| match name {
+        Some(name) => float(&value[name]),
+        None => float(value),
+    };
+    let reasons = |name: Option<&str>| Reasons {
+        output: name.map_or_else(|| seen(&explanation["output"]), str::to_owned),
+        base: one(name, &explanation["base_value"]),
+        prediction: one(name, &explanation["prediction"]),
+        residual: one(name, &explanation["residual"]),
+        parts: items(parts)
+            .iter()
+            .map(|part| Part {
+                name: named(explanation, part),
+                attribution: one(name, &part["attribution"]),
+                standard_error: part
+                    .get("standard_error")
+                    .map(|standard_error| one(name, standard_error)),
+            })
+            .collect(),
+    };
+    names.map(reasons).collect()
+}
+
+/// One line per explanation and output, or per change, or per condition: what the kind of explanation is made of.
+pub(crate) fn explanations(answer: &Map<String, Value>) -> Table {
+    let explanations = list(answer, "explanations");
+    let mut table = Table::default();
+    for (index, explanation) in explanations.iter().enumerate() {
+        let row = Cell::Number(index as f64 + 1.0);
+        let part = if explanation.get("counterfactuals").is_some() {
+            changes(explanation)
+        } else if explanation.get("anchor").is_some() {
+            conditions(explanation)
+        } else {
+            attributions(explanation)
+        };
+        table.header = ["row".to_owned()].into_iter().chain(part.header).collect();
+        let lines = part.lines.into_iter();
+        table
+            .lines
+            .extend(lines.map(|line| [row.clone()].into_iter().chain(line).collect()));
+    }
+    table
+}
+
+fn attributions(explanation: &Value) -> Table {
+    let mut table = Table::new([
+        "output",
+        "base_value",
+        "prediction",
+        "residual",
+        "reason",
+        "attribution",
+        "standard_error",
+    ]);
+    for reasons in reasons(explanation) {
+        for part in reasons.parts {
+            table.lines.push(vec![
+                Cell::text(&*reasons.output),
+                Cell::Number(reasons.base),
+                Cell::Number(reasons.prediction),
+                Cell::Number(reasons.residual),
+                Cell::text(part.name),
+                Cell::Number(part.attribution),
+                part.standard_error.map_or(Cell::text(""), Cell::Number),
+            ]);
+        }
+    }
+    table
+}
+
+/// The changes of each counterfactual.
+pub(crate) fn changes(explanation: &Value) -> Table {
+    let mut table = Table::new(["counterfactual", "feature", "from", "to", "prediction"]);
+    for (index, found) in items(&explanation["counterfactuals"]).iter().enumerate() {
+        for change in items(&found["changes"]) {
+            table.lines.push(vec![
+                Cell::Number(index as f64 + 1.0),
+                Cell::json(&change["feature"]),
+                Cell::json(&change["from"]),
+                Cell::json(&change["to"]),
+                Cell::text(headline(&found["prediction"])),
+            ]);
+        }
+    }
+    table
+}
+
+/// The conditions of an anchor.
+fn conditions(explanation: &Value) -> Table {
+    let mut table = Table::new(["condition", "precision", "coverage"]);
+    let figures = ["precision", "coverage"].map(|name| Cell::json(&explanation[name]));
+    for condition in items(&explanation["anchor"]) {
+        let mut line = vec![Cell::json(&condition["rule"])];
+        line.extend(figures.clone());
+        table.lines.push(line);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value {
+        serde_json::from_str(text).expect("JSON")
     }
 
-    pub(crate) fn json_lines(&self, predicted: &Predicted) -> String {
-        lines(
-            self.rows
-                .iter()
-                .zip(&predicted.rows)
-                .map(|(row, prediction)| {
-                    let mut object = predicted.json(prediction);
-                    object.insert("method".to_owned(), Value::from(row.method));
-                    object.insert("exact".to_owned(), Value::from(row.exact));
-                    object.insert("space".to_owned(), Value::from(row.space));
-                    let explanations = row.outputs.iter().enumerate().map(|(output, reasons)| {
-                        let attributions = reasons.attributions.iter().map(|value| json(*value));
-                        let attributions: Map<String, Value> =
-                            self.features.iter().cloned().zip(attributions).collect();
-                        serde_json::json!({
-                            "output": self.output_name(row, output),
-                            "base_value": json(reasons.base),
-                            "attributions": attributions,
-                            "residual": json(reasons.residual),
-                            "prediction": json(reasons.prediction),
-                        })
-                    });
-                    object.insert("explanations".to_owned(), explanations.collect());
-                    Value::Object(object)
-                }),
-        )
+    #[test]
+    fn predictions_of_every_kind_are_lines_of_a_table() {
+        for (answer, csv) in [
+            (
+                r#"{"predictions":[{"label":"yes","probabilities":{"no":0.25,"yes":0.75},"margin":1,"set":["yes","no"]}]}"#,
+                "row,label,no,yes,set\n1,yes,0.25,0.75,\"yes, no\"\n",
+            ),
+            (
+                r#"{"predictions":[{"value":3.5,"interval":[1,6]},{"value":"NaN","interval":[2,"Infinity"]}]}"#,
+                "row,value,interval\n1,3.5,\"1, 6\"\n2,NaN,\"2, Infinity\"\n",
+            ),
+            (
+                r#"{"predictions":[{"value":{"a":1,"b":2}}]}"#,
+                "row,a,b\n1,1,2\n",
+            ),
+        ] {
+            let answer = value(answer);
+            let table = predictions(answer.as_object().expect("an object"));
+            assert_eq!(table.csv().expect("UTF-8"), csv);
+        }
+    }
+
+    #[test]
+    fn parts_are_named_by_what_they_are() {
+        let explanation = value(r#"{"map":[[0,0,1],[0,0,1],[2,2,2]]}"#);
+        for (part, name) in [
+            (r#"{"token":"good","start":3}"#, "good"),
+            (r#"{"segment":1}"#, "rows 1 to 2, columns 3 to 3"),
+            (
+                r#"{"feature":"age","value":39,"rule":"33 < age <= 42"}"#,
+                "33 < age <= 42",
+            ),
+            (r#"{"feature":"age","value":39}"#, "age = 39"),
+            (r#"{"feature":"pixels","value":[[1]]}"#, "pixels = …"),
+        ] {
+            assert_eq!(named(&explanation, &value(part)), name);
+        }
     }
 }

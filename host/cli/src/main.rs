@@ -8,9 +8,12 @@
 mod answers;
 mod ask;
 mod chart;
+mod door;
 mod inspect;
+mod overview;
 mod pack;
 mod progress;
+mod question;
 mod rows;
 mod serve;
 mod table;
@@ -40,6 +43,16 @@ enum Command {
     Predict(ask::Predict),
     /// Explain the predictions of a function
     Explain(ask::Explain),
+    /// Find the smallest changes of a row that change the answer
+    Counterfactual(ask::Counterfactual),
+    /// Find the rule that holds an answer in place
+    Anchor(ask::Anchor),
+    /// Tell which features matter over all rows
+    Importance(ask::Importance),
+    /// Tell how the answer changes with a feature
+    Dependence(ask::Dependence),
+    /// Show typical rows, and rows that are not
+    Prototypes(ask::Prototypes),
     /// Serve the functions of a spin.toml
     Up(serve::Up),
     /// Serve one function
@@ -53,6 +66,11 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Predict(arguments) => ask::predict(&arguments),
         Command::Explain(arguments) => ask::explain(&arguments),
+        Command::Counterfactual(arguments) => ask::counterfactual(&arguments),
+        Command::Anchor(arguments) => ask::anchor(&arguments),
+        Command::Importance(arguments) => ask::importance(&arguments),
+        Command::Dependence(arguments) => ask::dependence(&arguments),
+        Command::Prototypes(arguments) => ask::prototypes(&arguments),
         Command::Up(arguments) => serve::up(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
     };

@@ -131,7 +131,7 @@ fn csv(bytes: &[u8], features: &[FeatureCard]) -> Result<Vec<Row>> {
 fn cell(feature: &FeatureCard, text: &str) -> Value {
     match (feature.kind.as_str(), text) {
         (_, "") => Value::Null,
-        ("category", text) => Value::from(text),
+        ("category" | "text", text) => Value::from(text),
         (_, "NA" | "NaN" | "nan" | "null") => Value::Null,
         ("boolean", "true" | "True" | "TRUE") => Value::from(true),
         ("boolean", "false" | "False" | "FALSE") => Value::from(false),

@@ -85,6 +85,23 @@ fn close(one: f64, two: f64) -> bool {
     (one - two).abs() <= 1e-5 * two.abs().max(1.0)
 }
 
+/// The numbers of `value`, by output where there are several.
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Object(values) => values.values().filter_map(Value::as_f64).collect(),
+        Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
+        value => value.as_f64().into_iter().collect(),
+    }
+}
+
+fn assert_close(place: &str, found: &Value, expected: &Value) {
+    let (found, expected) = (numbers(found), numbers(expected));
+    assert_eq!(found.len(), expected.len(), "{place}");
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!(close(*found, *expected), "{place}: {found} for {expected}");
+    }
+}
+
 #[test]
 fn functions_answer_as_the_reference_libraries_do() {
     for name in MODELS {
@@ -95,60 +112,41 @@ fn functions_answer_as_the_reference_libraries_do() {
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect();
         let rows: Value = golden.iter().map(|line| line["row"].clone()).collect();
-        let answers = answer(
-            &["explain", &packed(name), "--output", "json"],
+        let answer = answer(
+            &["explain", &packed(name), "--json"],
             rows.to_string().as_bytes(),
         );
-        let answers: Vec<Value> = answers
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect();
-        assert_eq!(answers.len(), golden.len());
-        for (index, (found, expected)) in answers.iter().zip(&golden).enumerate() {
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let list = |member: &str| answer[member].as_array().expect("a list").clone();
+        let (predictions, explanations) = (list("predictions"), list("explanations"));
+        assert_eq!(
+            (predictions.len(), explanations.len()),
+            (golden.len(), golden.len())
+        );
+        for (index, expected) in golden.iter().enumerate() {
             let place = format!("{name}, golden row {index}");
+            let (prediction, explanation) = (&predictions[index], &explanations[index]);
             if expected["label"].is_string() {
-                assert_eq!(found["label"], expected["label"], "{place}");
+                assert_eq!(prediction["label"], expected["label"], "{place}");
             }
-            let values = found["values"].as_object().expect("values").values();
-            for (found, expected) in values.zip(expected["values"].as_array().expect("values")) {
-                assert!(
-                    close(found.as_f64().unwrap(), expected.as_f64().unwrap()),
-                    "{place}: {found} for {expected}"
-                );
-            }
+            let values = prediction
+                .get("probabilities")
+                .unwrap_or(&prediction["value"]);
+            assert_close(&place, values, &expected["values"]);
             assert_eq!(
-                (&found["exact"], &found["space"]),
+                (&explanation["exact"], &explanation["space"]),
                 (&Value::from(true), &Value::from("margin")),
                 "{place}"
             );
-            for (output, explanation) in found["explanations"]
-                .as_array()
-                .expect("explanations")
-                .iter()
-                .enumerate()
-            {
-                let base = (
-                    explanation["base_value"].as_f64().unwrap(),
-                    expected["base"][output].as_f64().unwrap(),
+            assert_close(&place, &explanation["base_value"], &expected["base"]);
+            for part in explanation["attributions"].as_array().expect("a list") {
+                let feature = part["feature"].as_str().expect("a name");
+                let expected = &expected["attributions"][feature];
+                assert_close(
+                    &format!("{place}, `{feature}`"),
+                    &part["attribution"],
+                    expected,
                 );
-                assert!(
-                    close(base.0, base.1),
-                    "{place}: base {} for {}",
-                    base.0,
-                    base.1
-                );
-                for (feature, expected) in
-                    expected["attributions"].as_object().expect("attributions")
-                {
-                    let found = explanation["attributions"][feature]
-                        .as_f64()
-                        .expect("an attribution");
-                    let expected = expected[output].as_f64().expect("an attribution");
-                    assert!(
-                        close(found, expected),
-                        "{place}, `{feature}`: {found} for {expected}"
-                    );
-                }
             }
         }
     }
@@ -205,7 +203,7 @@ fn every_form_of_input_and_output_says_the_same() {
     let card: Value = serde_json::from_str(&answer(&["inspect", &wine, "--json"], b""))
         .expect("the card is JSON");
     let example = card["example"].to_string();
-    let csv = {
+    let example_csv = {
         let row = card["example"].as_object().expect("a row");
         let names: Vec<&str> = row.keys().map(String::as_str).collect();
         let values: Vec<String> = row.values().map(Value::to_string).collect();
@@ -220,7 +218,7 @@ fn every_form_of_input_and_output_says_the_same() {
         example.as_str(),
         &format!("[{example}]"),
         &format!("{{\"instances\":[{example}]}}"),
-        &csv,
+        &example_csv,
     ] {
         assert_eq!(
             answer(&["predict", &wine, "-o", "csv"], input.as_bytes()),
@@ -236,10 +234,97 @@ fn every_form_of_input_and_output_says_the_same() {
     );
     let csv = answer(&["explain", &wine, "--example", "-o", "csv"], b"");
     assert!(
-        csv.starts_with("row,output,base_value,prediction,residual,alcohol,"),
+        csv.starts_with("row,output,base_value,prediction,residual,reason,attribution,standard_error\n1,barbera,"),
         "{csv}"
     );
-    assert_eq!(csv.lines().count(), 4);
+    // A line for each of 13 features and 3 cultivars.
+    assert_eq!(csv.lines().count(), 1 + 13 * 3);
+    let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rows.csv");
+    std::fs::write(&data, &example_csv).expect("a file");
+    let named = [
+        "predict",
+        &wine,
+        "--data",
+        data.to_str().unwrap(),
+        "-o",
+        "csv",
+    ];
+    assert_eq!(answer(&named, b""), expected);
+}
+
+#[test]
+fn estimates_rules_changes_and_overviews_are_shown() {
+    let credit = packed("credit");
+    let asked = |arguments: &[&str], words: &[&str]| {
+        let mut whole = vec![arguments[0], &credit];
+        whole.extend(&arguments[1..]);
+        let said = answer(&whole, b"");
+        for word in words {
+            assert!(
+                said.contains(word),
+                "hyaline {whole:?}: no {word:?} in\n{said}"
+            );
+        }
+        // The same question has the same answer, to the last digit.
+        assert_eq!(said, answer(&whole, b""));
+    };
+    asked(
+        &[
+            "explain",
+            "--example",
+            "--method",
+            "leverage",
+            "--samples",
+            "300",
+            "--seed",
+            "7",
+        ],
+        &["(estimated, leverage, ", "seed 7", " ± ", "█"],
+    );
+    asked(
+        &["explain", "--example", "--method", "lime"],
+        &["(estimated, lime, ", "checking_account = not_known"],
+    );
+    asked(
+        &["counterfactual", "--example", "--count", "2"],
+        &["row 1: good", "counterfactual  feature", "bad ("],
+    );
+    asked(
+        &[
+            "explain",
+            "--example",
+            "--method",
+            "counterfactual",
+            "-o",
+            "csv",
+        ],
+        &["row,counterfactual,feature,from,to,prediction\n1,1,"],
+    );
+    asked(
+        &["anchor", "--example"],
+        &["the answer stays while ", " of the reference rows meet it"],
+    );
+    asked(
+        &["importance", "--repeats", "2"],
+        &["when a feature is shuffled", "checking_account"],
+    );
+    asked(
+        &[
+            "dependence",
+            "--feature",
+            "duration",
+            "--grid",
+            "4",
+            "-o",
+            "csv",
+        ],
+        &["duration,good\n"],
+    );
+    asked(
+        &["dependence", "--feature", "housing"],
+        &["partial dependence on housing", "rent"],
+    );
+    asked(&["prototypes", "--count", "1"], &["typical", "untypical"]);
 }
 
 #[test]
@@ -298,7 +383,7 @@ fn refusals_are_one_clear_line_with_their_causes() {
             vec!["predict", &credit],
             "{\"age\": \"old\"}",
             1,
-            "row 1, feature `age`: \"old\" is no integer",
+            "row 1, feature `age`: expected a whole number, found the text \"old\"",
         ),
         (
             vec!["predict", &credit],
@@ -310,7 +395,37 @@ fn refusals_are_one_clear_line_with_their_causes() {
             vec!["explain", &credit, "--method", "linear"],
             "EXAMPLE",
             1,
-            "`credit` gives no answer for rows 1 to 1",
+            "the closed form needs a linear model",
+        ),
+        (
+            vec!["explain", &credit, "--method", "guess"],
+            "EXAMPLE",
+            1,
+            "parameter `method` is `guess`; expected one of `auto`, ",
+        ),
+        (
+            vec!["dependence", &credit, "--feature", "agee"],
+            "",
+            1,
+            "the model has no feature `agee`; did you mean `age`?",
+        ),
+        (
+            vec!["counterfactual", &credit, "--target", "excellent"],
+            "EXAMPLE",
+            1,
+            "parameter `target` is `excellent`; expected one of `bad`, `good`",
+        ),
+        (
+            vec!["predict", &credit, "--text", "hello"],
+            "",
+            1,
+            "`credit` takes no text; send it rows",
+        ),
+        (
+            vec!["predict", &credit, "--example", "--text", "hello"],
+            "",
+            2,
+            "cannot be used with",
         ),
         (
             vec!["forecast"],
