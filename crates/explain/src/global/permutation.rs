@@ -2,7 +2,7 @@
 
 use hyaline_model::{Batch, Predictions};
 
-use super::{Metric, with_column};
+use super::{Metric, unsupported, with_column};
 use crate::sampling::Random;
 use crate::{ExplainError, Predict};
 
@@ -63,6 +63,13 @@ pub fn permutation_importance(
         .unwrap_or_else(|| Metric::default_of(model, answers));
     metric.check(model, answers)?;
     let before = model.predict(rows)?;
+    if matches!(metric, Metric::R2 | Metric::MeanAbsoluteError) && before.outputs != 1 {
+        return unsupported(format!(
+            "{} is for one predicted number and this model has {}; ask for metric=prediction-change",
+            metric.name(),
+            before.outputs
+        ));
+    }
     let score = metric.of(model, &before, answers);
     let features = model.schema().len();
     let (mut means, mut deviations) = (Vec::new(), Vec::new());
