@@ -7,7 +7,7 @@ use hyaline_explain::{
 use hyaline_model::{ImageError, Model, Predictions};
 
 use crate::card::Card;
-use crate::documents::Documents;
+use crate::documents::{Abilities, Documents};
 use crate::json::JsonWriter;
 use crate::rows::{Rows, RowsBuilder, Vocabulary};
 use crate::{Refusal, digest};
@@ -78,7 +78,14 @@ impl Function {
         };
         Function {
             vocabulary: Vocabulary::new(&model),
-            documents: Documents::new(&model, &card),
+            documents: Documents::new(
+                &model,
+                &card,
+                Abilities {
+                    explainer: &explainer,
+                    reference: reference.is_ok(),
+                },
+            ),
             reference,
             reference_digest,
             model,

@@ -7,6 +7,7 @@ mod schema;
 use hyaline_model::Model;
 
 use crate::card::Card;
+pub(crate) use openapi::Abilities;
 
 /// The fixed documents of a function.
 #[derive(Debug)]
@@ -16,9 +17,9 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    pub(crate) fn new(model: &Model, card: &Card) -> Documents {
+    pub(crate) fn new(model: &Model, card: &Card, abilities: Abilities<'_>) -> Documents {
         let schema = schema::row(model, card);
-        let openapi = openapi::document(model, card, &schema);
+        let openapi = openapi::document(model, card, &schema, abilities);
         Documents { schema, openapi }
     }
 

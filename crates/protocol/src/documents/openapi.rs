@@ -1,5 +1,6 @@
 //! OpenAPI 3.1 of the whole function.
 
+use hyaline_explain::{Explainer, Method, PartMethod, picture_feature, reference_rows};
 use hyaline_model::{Core, FeatureKind, Head, Model};
 
 use super::schema::write_example;
@@ -8,13 +9,65 @@ use crate::json::JsonWriter;
 use crate::render::{output_names, write_label};
 use crate::rows::Rows;
 
-/// The document but for what depends on the model: texts that start with `@` stand for JSON, and `@name` in a path for
-/// the function's name.
+/// The document but for what depends on the model: texts that start with `@` stand for JSON, `@name` in a path for the
+/// function's name, and a line behind `?word ` is there only where the function has what the word names.
 const TEMPLATE: &str = include_str!("openapi.template.json");
 
+/// What a function can do that not every function can.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Abilities<'f> {
+    /// Knows the additive methods.
+    pub(crate) explainer: &'f Explainer,
+    /// Whether it has rows to learn from what values occur.
+    pub(crate) reference: bool,
+}
+
+impl Abilities<'_> {
+    /// The names that `method` of an explanation may have: texts and pictures are explained by their parts.
+    fn methods(self, model: &Model) -> Vec<&'static str> {
+        let mut names = vec!["auto"];
+        let mut features = model.schema().features().iter();
+        let picture = picture_feature(model).is_some();
+        if picture || features.any(|feature| feature.kind == FeatureKind::Text) {
+            names.extend(PartMethod::ALL.map(PartMethod::name));
+            names.extend(picture.then_some("rise"));
+        } else {
+            names.extend(self.explainer.methods(model).into_iter().map(Method::name));
+            names.extend(self.reference.then_some("lime"));
+        }
+        names
+    }
+
+    /// Whether the function has what `word` names in the template.
+    fn has(self, model: &Model, word: &str) -> bool {
+        match word {
+            "reference" => self.reference,
+            "rows" => reference_rows(model).is_some(),
+            "values" => reference_rows(model).is_some() && has_plain_features(model),
+            "conformity" => model.parts().conformity.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// Whether every feature is a number, a truth value or a category.
+fn has_plain_features(model: &Model) -> bool {
+    let mut features = model.schema().features().iter();
+    features.all(|feature| !matches!(feature.kind, FeatureKind::Text | FeatureKind::Tensor(_)))
+}
+
 /// The document of `model`; `row` is the JSON Schema of a row.
-pub(super) fn document(model: &Model, card: &Card, row: &str) -> String {
+pub(super) fn document(model: &Model, card: &Card, row: &str, abilities: Abilities<'_>) -> String {
     let parts = model.parts();
+    let methods = abilities.methods(model);
+    let kept = TEMPLATE.lines().filter_map(|line| {
+        let Some(line) = line.strip_prefix('?') else {
+            return Some(line);
+        };
+        let (word, line) = line.split_once(' ')?;
+        abilities.has(model, word).then_some(line)
+    });
+    let template: Vec<&str> = kept.collect();
     let quoted = |text: &str| {
         write(|json| {
             json.text(text);
@@ -25,7 +78,14 @@ pub(super) fn document(model: &Model, card: &Card, row: &str) -> String {
         .as_deref()
         .unwrap_or("A trained model with its explainer.");
     let example = Rows::trusted(model.example());
-    TEMPLATE
+    template
+        .join("\n")
+        .replace(
+            "\"@methods\"",
+            &write(|json| {
+                json.texts(methods);
+            }),
+        )
         .replace(
             "\"@title\"",
             &quoted(card.title.as_deref().unwrap_or(&parts.name)),
@@ -33,6 +93,10 @@ pub(super) fn document(model: &Model, card: &Card, row: &str) -> String {
         .replace("\"@description\"", &quoted(description))
         .replace("\"@version\"", &quoted(&parts.version))
         .replace("\"@row\"", row)
+        .replace(
+            "\"@feature\"",
+            &quoted(&model.schema().features()[0].name),
+        )
         .replace("\"@prediction\"", &write(|json| prediction(json, model)))
         .replace(
             "\"@example\"",
@@ -42,6 +106,7 @@ pub(super) fn document(model: &Model, card: &Card, row: &str) -> String {
             "\"@inference\"",
             &write(|json| inference(json, model, &example)),
         )
+        .replace("\"@feature\"", &quoted(&model.schema().features()[0].name))
         .replace("@name", &parts.name)
 }
 

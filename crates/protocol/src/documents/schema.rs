@@ -1,13 +1,14 @@
 //! JSON Schema (2020-12) of one row, an object by feature name.
 
-use hyaline_model::{Feature, FeatureKind, Missing, Model, Unseen};
+use hyaline_model::{Feature, FeatureKind, ImageKind, Missing, Model, Unseen};
 
 use crate::card::Card;
 use crate::json::JsonWriter;
 use crate::rows::{Rows, Seen};
 
 /// The schema of a row. Ranges are what the reference data had, given as `x-range` because values outside of them are
-/// accepted; `default` is a typical value, `examples` holds one whole row.
+/// accepted; `default` is a typical value, `examples` holds one whole row. A tensor is nested lists of `x-shape`, or one
+/// flat list of as many numbers.
 pub(super) fn row(model: &Model, card: &Card) -> String {
     let example = Rows::trusted(model.example());
     let mut json = JsonWriter::new();
@@ -51,6 +52,20 @@ pub(super) fn write_example(json: &mut JsonWriter, model: &Model, example: &Rows
     json.end_object();
 }
 
+/// How a picture becomes the numbers of the tensor: `black` and `white` are those of the bytes 0 and 255, per channel.
+fn write_image(json: &mut JsonWriter, image: &ImageKind) {
+    json.key("x-image").begin_object();
+    json.key("width").integer(image.width.into());
+    json.key("height").integer(image.height.into());
+    json.key("channels").integer(image.channels.into());
+    json.key("channels_first").boolean(image.channels_first);
+    for (key, numbers) in [("black", &image.black), ("white", &image.white)] {
+        json.key(key)
+            .numbers(numbers.iter().map(|&number| f64::from(number)));
+    }
+    json.end_object();
+}
+
 fn write_feature(json: &mut JsonWriter, feature: &Feature, typical: Seen<'_>) {
     json.begin_object();
     if !feature.description.is_empty() {
@@ -60,8 +75,19 @@ fn write_feature(json: &mut JsonWriter, feature: &Feature, typical: Seen<'_>) {
         FeatureKind::Number => "number",
         FeatureKind::Integer => "integer",
         FeatureKind::Boolean => "boolean",
-        FeatureKind::Category(_) | FeatureKind::Text => "string",
-        FeatureKind::Tensor(_) => "array",
+        FeatureKind::Category(_) => "string",
+        FeatureKind::Text => {
+            json.key("x-text").boolean(true);
+            "string"
+        }
+        FeatureKind::Tensor(tensor) => {
+            json.key("x-shape")
+                .numbers(tensor.extents.iter().map(|&extent| f64::from(extent)));
+            if let Some(image) = &tensor.image {
+                write_image(json, image);
+            }
+            "array"
+        }
     };
     json.key("type");
     match feature.missing {

@@ -65,7 +65,18 @@ fn openapi_declares_what_is_served() {
                 }
                 _ => String::new(),
             };
-            let response = send(&function, &method.to_uppercase(), &path, body.as_bytes());
+            let parameters = operation["parameters"].as_array();
+            let required = parameters.into_iter().flatten().filter(|parameter| {
+                parameter["required"] == true && parameter["in"] == "query"
+            });
+            let query: Vec<String> = required
+                .map(|parameter| {
+                    let example = parameter["example"].as_str().expect("an example");
+                    format!("{}={example}", parameter["name"].as_str().expect("a name"))
+                })
+                .collect();
+            let asked = format!("{path}?{}", query.join("&"));
+            let response = send(&function, &method.to_uppercase(), &asked, body.as_bytes());
             let declared = operation["responses"].as_object().expect("an object");
             assert!(
                 declared.contains_key(&response.status.to_string()),
