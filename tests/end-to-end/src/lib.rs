@@ -10,7 +10,15 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 /// The demonstration functions.
-pub const NAMES: [&str; 4] = ["breast-cancer", "credit", "diabetes", "wine"];
+pub const NAMES: [&str; 7] = [
+    "breast-cancer",
+    "credit",
+    "credit-network",
+    "diabetes",
+    "digits",
+    "reviews",
+    "wine",
+];
 
 /// The repository.
 pub fn root() -> PathBuf {

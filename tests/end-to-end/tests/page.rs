@@ -8,14 +8,14 @@ use serde_json::Value;
 
 #[test]
 fn a_person_gets_a_prediction_with_its_reasons_from_the_page() -> Result<()> {
-    packed("credit");
+    ["credit", "reviews", "digits"].map(packed);
     let server = Server::up()?;
     let shots = root().join("target/page");
     std::fs::create_dir_all(&shots)?;
     let output = Command::new("node")
         .arg(root().join("tests/page/page.mjs"))
         .arg(chromium())
-        .arg(format!("{}/credit/", server.url))
+        .arg(&server.url)
         .arg(&shots)
         .env("NODE_PATH", variable("HYALINE_NODE_MODULES"))
         .stderr(Stdio::inherit())
@@ -71,11 +71,60 @@ fn a_person_gets_a_prediction_with_its_reasons_from_the_page() -> Result<()> {
         serde_json::json!([]),
         "the keyboard reaches every control"
     );
-    assert_eq!(
-        seen["sizes"]["phone"]["overflow"], 0,
-        "nothing sticks out on a phone"
+    let sizes = seen["sizes"].as_object().context("sizes by name")?;
+    assert_eq!(sizes.len(), 5);
+    for (name, size) in sizes {
+        assert_eq!(size["overflow"], 0, "{name}: nothing sticks out");
+    }
+    check_views(&seen)?;
+    Ok(())
+}
+
+/// What every way to explain shows.
+fn check_views(seen: &Value) -> Result<()> {
+    let texts = |value: &Value| -> Vec<String> {
+        let items = value.as_array().into_iter().flatten();
+        items.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let methods = texts(&seen["methods"]);
+    assert!(
+        methods.starts_with(&["auto".to_owned()]) && methods.contains(&"leverage".to_owned()),
+        "{methods:?}"
     );
-    assert_eq!(seen["sizes"]["desk"]["overflow"], 0);
+    let unit = seen["estimate"]["unit"].as_str().unwrap_or_default();
+    assert!(
+        unit.starts_with("Estimated Shapley values") && unit.contains("seed 0"),
+        "{unit}"
+    );
+    assert_eq!(seen["estimate"]["errors"], 9, "an error per feature");
+    let views = seen["views"].as_object().context("views by name")?;
+    let names: Vec<&String> = views.keys().collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    for (name, view) in views {
+        assert_eq!(view["pressed"], "true", "{name}");
+        let text = view["text"].as_str().unwrap_or_default();
+        assert!(text.contains(name.as_str()), "{name}: {text}");
+    }
+    assert_eq!(seen["important"], 9, "nine features matter more or less");
+    assert_eq!(
+        texts(&seen["words"]),
+        ["Great", "sound", "but", "a", "terrible", "battery"]
+    );
+    assert_eq!(seen["text"], "Great sound 👍 but a terrible battery.");
+    assert!(
+        seen["digit"]
+            .as_str()
+            .is_some_and(|text| text.starts_with(|first: char| first.is_ascii_digit())),
+        "{}",
+        seen["digit"]
+    );
+    assert!(
+        seen["drawn"]
+            .as_str()
+            .is_some_and(|text| text.starts_with('1')),
+        "a vertical line is a one, not {}",
+        seen["drawn"]
+    );
     Ok(())
 }
 
