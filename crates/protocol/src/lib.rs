@@ -32,12 +32,15 @@ mod options;
 mod parameters;
 mod path;
 mod refusal;
+#[cfg(feature = "images")]
+mod pictures;
 mod prototypes;
 mod render;
 mod router;
 pub mod rows;
 mod v1;
 mod v2;
+mod text;
 mod uncertainty;
 
 pub use function::{Function, FunctionError};

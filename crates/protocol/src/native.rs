@@ -12,14 +12,22 @@ use crate::render::{
 };
 use crate::rows::{self, Rows};
 use crate::uncertainty::{coverage, write_predictions_with_regions};
+#[cfg(feature = "images")]
+use crate::pictures;
 use crate::text;
-use crate::{Body, Function, Refusal, Request, Response, lime};
+use crate::{Body, Function, Refusal, Request, Response};
 
 /// The rows of a request body, in whatever format it is.
 pub(crate) fn read_rows(function: &Function, request: &Request<'_>) -> Result<Rows, Refusal> {
     match format(request) {
         Format::Json => rows::json::read(function, &parse(request.body)?),
         Format::Csv => rows::csv::read(function, utf8(request.body)?),
+        #[cfg(feature = "images")]
+        Format::Picture => pictures::read_png(function, request.body),
+        #[cfg(not(feature = "images"))]
+        Format::Picture => Err(Refusal::bad_request(
+            "the body is a picture; this function takes none, send JSON or CSV",
+        )),
     }
 }
 
@@ -50,6 +58,13 @@ pub(crate) fn explain<'f>(
     request: &Request<'_>,
     query: &str,
 ) -> Result<Response<'f>, Refusal> {
+    if takes_text(function.model()) {
+        return text::explain(function, request, query);
+    }
+    #[cfg(feature = "images")]
+    if pictures::takes_picture(function.model()) {
+        return pictures::explain(function, request, query);
+    }
     let options = Options::from_query(query)?;
     let rows = read_rows(function, request)?;
     let explanations = function.explain(&rows, options.request)?;
@@ -57,16 +72,16 @@ pub(crate) fn explain<'f>(
         .interactions
         .then(|| function.interactions(&rows, &explanations));
     let interactions = interactions.transpose()?;
+    let qualities = options
+        .check
+        .then(|| measured(function, &rows, &explanations, options.request));
+    let qualities = qualities.transpose()?;
     let predictions = function.predict(&rows)?;
     let mut json = JsonWriter::new();
     json.begin_object();
     write_predictions(&mut json, function.model(), &predictions);
     let top = options.top;
     match &qualities {
-    let qualities = options
-        .check
-        .then(|| measured(function, &rows, &explanations, options.request));
-    let qualities = qualities.transpose()?;
         None => write_explanations(&mut json, function, &rows, &explanations, top),
         Some(qualities) => {
             let checked = (&qualities[..], check_options(options.request));
@@ -74,10 +89,6 @@ pub(crate) fn explain<'f>(
         }
     }
     if let Some(interactions) = &interactions {
-    let qualities = options
-        .check
-        .then(|| qualities(function, &rows, &explanations, options.request));
-    let qualities = qualities.transpose()?;
         write_interactions(&mut json, function.model(), &explanations, interactions);
     }
     json.end_object();

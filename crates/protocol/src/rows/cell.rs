@@ -111,6 +111,13 @@ impl<'a> Cell<'a> {
         kind: &TensorKind,
         numbers: &mut [f32],
     ) -> Result<(), String> {
+        #[cfg(feature = "images")]
+        if let (Cell::Text(text) | Cell::Field(text), Some(image)) = (self, &kind.image) {
+            let made = crate::pictures::from_text(text, image)
+                .map_err(|found| format!("expected a picture, found {found}"))?;
+            numbers.copy_from_slice(&made);
+            return Ok(());
+        }
         let Cell::Nested(json) = self else {
             return Err(format!(
                 "expected {}, found {}",

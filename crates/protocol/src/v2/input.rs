@@ -1,6 +1,6 @@
 //! The request of an inference: rows, wanted outputs, explanation options.
 
-use hyaline_model::{Feature, FeatureKind};
+use hyaline_model::{Feature, FeatureKind, TensorKind};
 
 use super::JSON_LENGTH;
 use super::tensor::{Datatype, Elements};
@@ -200,24 +200,51 @@ fn read_rows(function: &Function, inputs: Vec<Input>) -> Result<Rows, Refusal> {
     }
     let names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
     let order = column_order(function, &names)?;
-    let rows = inputs[0].elements.len();
+    let rows = inputs[0].shape.first().copied().unwrap_or(0);
     let mut builder = function.rows(rows)?;
     for (&feature, input) in order.given.iter().zip(inputs) {
-        if !matches!(*input.shape.as_slice(), [_] | [_, 1]) {
-            return Err(Refusal::bad_request(format!(
-                "input `{}` has the shape {:?}; expected [rows] or [rows, 1]",
-                input.name, input.shape
-            )));
-        }
-        match input.elements {
-            Elements::Numbers(values) => builder.put_numbers(feature, values)?,
-            Elements::Texts(values) => builder.put_texts(feature, &values)?,
+        let tensor = match &schema.features()[feature].kind {
+            FeatureKind::Tensor(kind) => Some(kind),
+            _ => None,
+        };
+        match (tensor, input.shape.as_slice(), input.elements) {
+            (Some(kind), [_, extents @ ..], Elements::Numbers(values))
+                if extents.iter().map(|&extent| extent as u64).eq(own_extents(kind)) =>
+            {
+                let values = values.into_iter().map(|value| value as f32).collect();
+                builder.put_tensors(feature, kind.elements(), values)?;
+            }
+            (Some(kind), _, Elements::Numbers(_)) => {
+                return Err(Refusal::bad_request(format!(
+                    "input `{}` has the shape {:?}; expected [rows, {}]",
+                    input.name,
+                    input.shape,
+                    comma_separated(&kind.extents)
+                )));
+            }
+            (_, [_] | [_, 1], Elements::Numbers(values)) => builder.put_numbers(feature, values)?,
+            (_, [_] | [_, 1], Elements::Texts(values)) => builder.put_texts(feature, &values)?,
+            _ => {
+                return Err(Refusal::bad_request(format!(
+                    "input `{}` has the shape {:?}; expected [rows] or [rows, 1]",
+                    input.name, input.shape
+                )));
+            }
         }
     }
     for row in 0..rows {
         put_absent(&mut builder, row, &order)?;
     }
     builder.finish()
+}
+
+fn own_extents(kind: &TensorKind) -> impl Iterator<Item = u64> {
+    kind.extents.iter().map(|&extent| u64::from(extent))
+}
+
+fn comma_separated(extents: &[u32]) -> String {
+    let extents: Vec<String> = extents.iter().map(u32::to_string).collect();
+    extents.join(", ")
 }
 
 fn read_matrix(function: &Function, rows: usize, elements: &Elements) -> Result<Rows, Refusal> {
@@ -245,6 +272,20 @@ fn read_raw(function: &Function, body: &[u8]) -> Result<Inference, Refusal> {
         ));
     }
     let elements = datatype.read_binary("raw body", body)?;
+    if let ([feature], Elements::Numbers(values)) = (features, &elements)
+        && let FeatureKind::Tensor(kind) = &feature.kind
+        && values.len().is_multiple_of(kind.elements())
+    {
+        let mut builder = function.rows(values.len() / kind.elements())?;
+        let values = values.iter().map(|&value| value as f32).collect();
+        builder.put_tensors(0, kind.elements(), values)?;
+        return Ok(Inference {
+            id: None,
+            rows: builder.finish()?,
+            wanted: read_wanted(function, None, true)?,
+            options: Options::default(),
+        });
+    }
     if !elements.len().is_multiple_of(features.len()) {
         return Err(Refusal::bad_request(format!(
             "the raw body has {} elements, which is no multiple of the {} features",
