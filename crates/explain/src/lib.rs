@@ -5,8 +5,9 @@
 
 #![forbid(unsafe_code)]
 
-mod coalitional;
 mod counterfactuals;
+mod anchors;
+mod coalitional;
 mod enumeration;
 mod explained;
 mod explainer;
@@ -16,6 +17,7 @@ pub mod gradients;
 pub mod global;
 mod images;
 mod interactions;
+mod lime;
 mod linear;
 mod predict;
 mod presence;
@@ -25,19 +27,21 @@ pub mod sampling;
 mod text;
 pub mod trees;
 
+pub use anchors::{Allowed, Anchor, AnchorRequest, Condition, anchor};
 pub use counterfactuals::{
     Counterfactual, CounterfactualRequest, Counterfactuals, Goal, Reason, counterfactuals,
 };
-pub use enumeration::shapley_values;
 use enumeration::size_weights;
+pub use enumeration::shapley_values;
 pub use explainer::{ExplainError, Explainer, Request};
 pub use explanation::{Explanations, OutputSpace};
 pub use hyaline_model::Method;
 pub use images::{
-    Filling, ImageExplanation, ImageMethod, ImageRequest, Picture, SegmentValues, Segmentation,
-    Segments, explain_image, picture_feature,
+    Filling, ImageExplanation, ImageMethod, ImageRequest, Picture, SegmentValues, Segmentation, Segments,
+    explain_image, picture_feature,
 };
 pub use interactions::Interactions;
+pub use lime::{Centred, Lime, LimeOutput, LimeRequest, Moments, Rule, Selection, Surrogate, lime};
 pub use predict::{Answers, Predict};
 pub use presence::{Fit, PartMethod, PartRequest, PartValues};
 pub use reference_statistics::{

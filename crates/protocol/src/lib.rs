@@ -8,6 +8,8 @@
 //! | [`rows`] | objects, lists, `instances`, `dataframe_split`, CSV → checked rows |
 //! | `native` | `/predict`, `/explain` |
 //! | `counterfactual` | `/counterfactual` |
+//! | `lime` | `/explain?method=lime` of tables |
+//! | `anchor` | `/anchor` |
 //! | `importance`, `dependence`, `prototypes` | `/importance`, `/dependence`, `/prototypes`: the model as a whole |
 //! | `v1` | KServe V1 |
 //! | `v2` | Open Inference Protocol V2, JSON and binary tensors |
@@ -16,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod anchor;
 mod card;
 mod counterfactual;
 mod dependence;
@@ -25,23 +28,24 @@ mod function;
 mod http;
 mod importance;
 mod json;
+mod lime;
 mod media;
 mod mlflow;
 mod native;
 mod options;
 mod parameters;
 mod path;
-mod refusal;
 #[cfg(feature = "images")]
 mod pictures;
 mod prototypes;
+mod refusal;
 mod render;
 mod router;
+mod text;
 pub mod rows;
+mod uncertainty;
 mod v1;
 mod v2;
-mod text;
-mod uncertainty;
 
 pub use function::{Function, FunctionError};
 pub use http::{Body, Request, Response};

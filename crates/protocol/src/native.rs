@@ -15,7 +15,7 @@ use crate::uncertainty::{coverage, write_predictions_with_regions};
 #[cfg(feature = "images")]
 use crate::pictures;
 use crate::text;
-use crate::{Body, Function, Refusal, Request, Response};
+use crate::{Body, Function, Refusal, Request, Response, lime};
 
 /// The rows of a request body, in whatever format it is.
 pub(crate) fn read_rows(function: &Function, request: &Request<'_>) -> Result<Rows, Refusal> {
@@ -64,6 +64,9 @@ pub(crate) fn explain<'f>(
     #[cfg(feature = "images")]
     if pictures::takes_picture(function.model()) {
         return pictures::explain(function, request, query);
+    }
+    if lime::is_asked(query) {
+        return lime::explain(function, request, query);
     }
     let options = Options::from_query(query)?;
     let rows = read_rows(function, request)?;

@@ -37,6 +37,18 @@ pub(crate) fn space_name(space: OutputSpace) -> &'static str {
     }
 }
 
+/// The space that requests call `name`.
+///
+/// # Errors
+/// When there is none, with those there are.
+pub(crate) fn space_of(name: &str) -> Result<OutputSpace, Refusal> {
+    let known = SPACES.iter().find(|(known, _)| *known == name);
+    let names = SPACES.iter().map(|(name, _)| *name);
+    known
+        .map(|(_, space)| *space)
+        .ok_or_else(|| unknown_value("space", name, names))
+}
+
 impl Options {
     /// Reads the query of an explanation: `method`, `space`, `top`, `interactions`, `seed`,
     /// `samples`, `tolerance`, `check`.
@@ -90,6 +102,11 @@ impl Options {
                     .to_owned(),
             ));
         }
+        if self.check {
+            return Err(Refusal::unsupported(
+                "this protocol has no place for figures of quality; ask /explain?check=true",
+            ));
+        }
         Ok(self)
     }
 
@@ -102,20 +119,8 @@ impl Options {
                     return Err(unknown_value(name, value, [AUTO].into_iter().chain(known)));
                 }
             }
-        if self.check {
-            return Err(Refusal::unsupported(
-                "this protocol has no place for figures of quality; ask /explain?check=true",
-            ));
-        }
             "space" => {
-                let known = SPACES.iter().find(|(known, _)| *known == value);
-                self.request.space = Some(
-                    known
-                        .ok_or_else(|| {
-                            unknown_value(name, value, SPACES.iter().map(|(name, _)| *name))
-                        })?
-                        .1,
-                );
+                self.request.space = Some(space_of(value)?);
             }
             "top" => {
                 let top = value.parse().ok().filter(|&top: &usize| top > 0);
@@ -167,11 +172,6 @@ fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
         .map(|part| part.split_once('=').unwrap_or((part, "")))
 }
 
-fn unknown_value<'n>(name: &str, value: &str, known: impl Iterator<Item = &'n str>) -> Refusal {
-    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-    Refusal::bad_request(format!(
-        "parameter `{name}` is `{value}`; expected one of {}",
-        known.join(", ")
 fn truth(name: &str, value: &str) -> Result<bool, Refusal> {
     match value {
         "true" => Ok(true),
@@ -180,6 +180,11 @@ fn truth(name: &str, value: &str) -> Result<bool, Refusal> {
     }
 }
 
+fn unknown_value<'n>(name: &str, value: &str, known: impl Iterator<Item = &'n str>) -> Refusal {
+    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+    Refusal::bad_request(format!(
+        "parameter `{name}` is `{value}`; expected one of {}",
+        known.join(", ")
     ))
 }
 

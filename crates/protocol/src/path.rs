@@ -11,6 +11,7 @@ pub(crate) enum Route<'p> {
     Predict,
     Explain,
     Counterfactual,
+    Anchor,
     Importance,
     Dependence,
     Prototypes,
@@ -58,6 +59,7 @@ impl Route<'_> {
             Route::Predict
             | Route::Explain
             | Route::Counterfactual
+            | Route::Anchor
             | Route::Invocations
             | Route::V1Predict { .. }
             | Route::V1Explain { .. }
@@ -96,6 +98,7 @@ fn exact<'p>(segments: &[&'p str]) -> Option<Route<'p>> {
         ["predict"] => Route::Predict,
         ["explain"] => Route::Explain,
         ["counterfactual"] => Route::Counterfactual,
+        ["anchor"] => Route::Anchor,
         ["importance"] => Route::Importance,
         ["dependence"] => Route::Dependence,
         ["prototypes"] => Route::Prototypes,

@@ -4,10 +4,7 @@ use crate::documents::page;
 use crate::json::JsonWriter;
 use crate::media::accepts;
 use crate::path::{Route, find};
-use crate::{
-    Body, Function, Refusal, Request, Response, counterfactual, dependence, importance, mlflow, native,
-    prototypes, v1, v2,
-};
+use crate::{Body, Function, Refusal, Request, Response, anchor, counterfactual, dependence, importance, mlflow, native, prototypes, v1, v2};
 
 /// Answers `request`. Every request gets an answer: what cannot be done is refused in words, as JSON.
 pub fn respond<'f>(function: &'f Function, request: &Request<'_>) -> Response<'f> {
@@ -62,6 +59,7 @@ fn route<'f>(function: &'f Function, request: &Request<'_>) -> Result<Response<'
         Route::Predict => native::predict(function, request, query),
         Route::Explain => native::explain(function, request, query),
         Route::Counterfactual => counterfactual::counterfactual(function, request, query),
+        Route::Anchor => anchor::explain(function, request, query),
         Route::Importance => importance::importance(function, query),
         Route::Dependence => dependence::dependence(function, query),
         Route::Prototypes => prototypes::prototypes(function, query),

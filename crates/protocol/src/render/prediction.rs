@@ -148,7 +148,7 @@ pub(crate) fn write_prediction_members(json: &mut JsonWriter, model: &Model, pre
 }
 
 /// An object of numbers by name, or the number alone where there is one and `always_named` is not asked.
-fn write_by_name(
+pub(crate) fn write_by_name(
     json: &mut JsonWriter,
     names: &[Cow<'_, str>],
     values: &[f64],

@@ -4,6 +4,7 @@ mod answers;
 mod counterfactual;
 mod documents;
 mod functions;
+mod local;
 mod parts;
 mod refusals;
 mod routes;
