@@ -13,6 +13,9 @@ use crate::{ExplainError, Explanations, OutputSpace, Predict, Request, shapley_v
 /// Coalitions spent per row when the request does not say how many.
 const SAMPLES: u32 = 300;
 
+/// Coalitions with which the way to a tolerance begins.
+const FIRST_SAMPLES: u32 = 75;
+
 /// How many times the usual samples are spent at most to reach a tolerance.
 const PATIENCE: u32 = 16;
 
@@ -126,6 +129,7 @@ fn way(model: &Model, method: Method, places: &[usize], samples: u64) -> Way {
     match method {
         Method::Leverage => Way::Sample(Estimator::Leverage),
         Method::Kernel => Way::Sample(Estimator::Kernel),
+        Method::RegressionAdjusted => Way::Sample(Estimator::RegressionAdjusted),
         Method::Permutation => Way::Sample(Estimator::Permutation),
         Method::Owen => {
             let groups = groups(model, places);
@@ -163,7 +167,7 @@ fn groups(model: &Model, places: &[usize]) -> Vec<Vec<usize>> {
 fn budget(request: &Request, contexts: u64) -> Budget {
     let first = match request.tolerance {
         None => request.samples.unwrap_or(SAMPLES),
-        Some(_) => request.samples.unwrap_or(SAMPLES).min(SAMPLES),
+        Some(_) => request.samples.unwrap_or(FIRST_SAMPLES).min(FIRST_SAMPLES),
     };
     let most = request.samples.unwrap_or(SAMPLES * PATIENCE);
     Budget {

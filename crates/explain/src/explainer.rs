@@ -279,7 +279,7 @@ impl Explainer {
             Method::Owen if model.parts().groups.is_empty() => {
                 unsupported("Owen values need groups of features (name them in the recipe: group = \"…\" of a feature)".to_owned())
             }
-            Method::Leverage | Method::Kernel if features > limits.regression => unsupported(format!(
+            Method::Leverage | Method::Kernel | Method::RegressionAdjusted if features > limits.regression => unsupported(format!(
                 "a regression over coalitions of {features} features exceeds the limit of {}; ask for method={}",
                 limits.regression,
                 Method::Permutation.name()

@@ -5,7 +5,7 @@ use hyaline_model::{Batch, Head, Label, Model, Predictions, Schema};
 
 use crate::OutputSpace;
 use crate::explained;
-use crate::gradients::{Gradients, differences};
+use crate::gradients::{Gradients, backward, differences};
 
 /// The explained numbers of rows, `[rows, outputs]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,20 @@ impl Predict for Model {
     fn answers(&self, batch: &Batch, space: OutputSpace) -> Result<Answers, EvalError> {
         let (outputs, values) = explained::answers(self, batch, space)?;
         Ok(Answers { outputs, values })
+    }
+
+    fn gradients(
+        &self,
+        batch: &Batch,
+        space: OutputSpace,
+        steps: &[f64],
+    ) -> Result<Gradients, EvalError> {
+        if let Some(gradients) = backward(self, batch, space)? {
+            return Ok(gradients);
+        }
+        differences(Model::schema(self), batch, steps, &|batch| {
+            self.answers(batch, space)
+        })
     }
 
     fn is_probabilistic(&self) -> bool {

@@ -5,9 +5,10 @@ use hyaline_explain::sampling::{Budget, Estimator, Random, Sampled, owen, sample
 use hyaline_explain::shapley_values;
 use hyaline_model::graph::EvalError;
 
-const ESTIMATORS: [Estimator; 3] = [
+const ESTIMATORS: [Estimator; 4] = [
     Estimator::Leverage,
     Estimator::Kernel,
+    Estimator::RegressionAdjusted,
     Estimator::Permutation,
 ];
 

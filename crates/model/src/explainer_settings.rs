@@ -18,6 +18,8 @@ pub enum Method {
     /// Sampled: KernelSHAP with paired coalitions (Lundberg & Lee 2017, arXiv:1705.07874; Covert & Lee 2021,
     /// arXiv:2012.01536).
     Kernel,
+    /// Sampled: a regression whose misses are estimated without bias (Witter et al. 2025, arXiv:2506.11849).
+    RegressionAdjusted,
     /// Sampled: antithetic permutations (Mitchell et al. 2022, arXiv:2104.12199).
     Permutation,
     /// Owen values (Owen 1977, doi:10.1007/978-3-642-45494-3_7): groups of features are players first, then the features
@@ -29,13 +31,14 @@ pub enum Method {
 
 impl Method {
     /// Every method, in the order in which they are preferred.
-    pub const ALL: [Method; 9] = [
+    pub const ALL: [Method; 10] = [
         Method::Interventional,
         Method::PathDependent,
         Method::Linear,
         Method::Enumeration,
         Method::Leverage,
         Method::Kernel,
+        Method::RegressionAdjusted,
         Method::Permutation,
         Method::Owen,
         Method::IntegratedGradients,
@@ -50,6 +53,7 @@ impl Method {
             Method::Enumeration => "enumeration",
             Method::Leverage => "leverage",
             Method::Kernel => "kernel",
+            Method::RegressionAdjusted => "regression-adjusted",
             Method::Permutation => "permutation",
             Method::Owen => "owen",
             Method::IntegratedGradients => "integrated-gradients",
@@ -66,7 +70,11 @@ impl Method {
     pub fn is_sampled(self) -> bool {
         matches!(
             self,
-            Method::Leverage | Method::Kernel | Method::Permutation | Method::Owen
+            Method::Leverage
+                | Method::Kernel
+                | Method::RegressionAdjusted
+                | Method::Permutation
+                | Method::Owen
         )
     }
 }

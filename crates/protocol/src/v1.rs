@@ -86,7 +86,7 @@ pub(crate) fn explain(
         Method::Interventional | Method::PathDependent => "TreeShap",
         Method::Linear => "LinearShap",
         Method::Enumeration => "ExactShap",
-        Method::Leverage | Method::Kernel => "KernelShap",
+        Method::Leverage | Method::Kernel | Method::RegressionAdjusted => "KernelShap",
         Method::Permutation => "PermutationShap",
         Method::Owen => "OwenValues",
         Method::IntegratedGradients => "IntegratedGradients",

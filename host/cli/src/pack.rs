@@ -65,8 +65,7 @@ pub(crate) struct Arguments {
     /// Rows kept with their expected answers
     #[arg(long, value_name = "ROWS")]
     golden: Option<usize>,
-    /// The method of explanations that name none: interventional, path-dependent, linear, enumeration, leverage, kernel or
-    /// permutation
+    /// The method of explanations that name none, e.g. path-dependent or permutation
     #[arg(long, value_name = "METHOD", value_parser = method)]
     method: Option<Method>,
     /// Most MiB that tables of the tree methods may take
@@ -99,19 +98,10 @@ fn metric(text: &str) -> Result<(String, f64), String> {
 }
 
 fn method(text: &str) -> Result<Method, String> {
-    match text {
-        "interventional" => Ok(Method::Interventional),
-        "path-dependent" => Ok(Method::PathDependent),
-        "linear" => Ok(Method::Linear),
-        "enumeration" => Ok(Method::Enumeration),
-        "leverage" => Ok(Method::Leverage),
-        "kernel" => Ok(Method::Kernel),
-        "permutation" => Ok(Method::Permutation),
-        _ => Err(
-            "expected interventional, path-dependent, linear, enumeration, leverage, kernel or permutation"
-                .to_owned(),
-        ),
-    }
+    Method::from_name(text).ok_or_else(|| {
+        let names = Method::ALL.map(Method::name);
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 fn calibration(text: &str) -> Result<CalibrationMethod, String> {

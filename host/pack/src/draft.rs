@@ -119,15 +119,15 @@ pub(crate) fn explainer_card(
                  {features} features are few enough to be exact"
             ),
         },
-        (Some(Method::Leverage | Method::Kernel | Method::Permutation), _) => format!(
-            "sampled coalitions of its {features} features against the {background_rows} background rows, with a standard \
-             error for every value"
+        (Some(Method::IntegratedGradients), _) => format!(
+            "gradients along the way from the mean of the {background_rows} background rows, as the recipe asks"
         ),
         (Some(Method::Owen), _) => format!(
             "groups of its {features} features enter coalitions together, against the {background_rows} background rows"
         ),
-        (Some(Method::IntegratedGradients), _) => format!(
-            "gradients along the paths from the {background_rows} background rows, as the recipe asks"
+        (Some(_), _) => format!(
+            "sampled coalitions of its {features} features against the {background_rows} background rows, with a standard \
+             error for every value"
         ),
         (None, Err(refusal)) => refusal.clone(),
         (None, Ok(_)) => "the method is chosen by each request".to_owned(),

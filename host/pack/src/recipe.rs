@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hyaline_model::ExplainerSettings;
-use serde::Deserialize;
+pub use hyaline_model::Method;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// Name of a recipe in its folder.
 pub const FILE_NAME: &str = "function.toml";
@@ -129,6 +131,7 @@ impl Data {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Explainer {
     /// The method a request gets that names none; chosen by the model when absent.
+    #[serde(default, deserialize_with = "method")]
     pub method: Option<Method>,
     /// Most MiB that tables of the tree methods may take.
     pub table_mib: Option<u16>,
@@ -139,7 +142,7 @@ impl Explainer {
     pub(crate) fn settings(&self) -> ExplainerSettings {
         let default = ExplainerSettings::default();
         ExplainerSettings {
-            method: self.method.map(Into::into),
+            method: self.method,
             table_budget: self
                 .table_mib
                 .map_or(default.table_budget, |mib| u64::from(mib) << 20),
@@ -148,38 +151,19 @@ impl Explainer {
     }
 }
 
-/// A method by its name in recipes and flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Exact TreeSHAP against the background.
-    Interventional,
-    /// Exact TreeSHAP by covers; counted from the reference data when the model file has none.
-    PathDependent,
-    /// Closed form of a linear model.
-    Linear,
-    /// Every coalition, against the background.
-    Enumeration,
-    /// Sampled coalitions by leverage scores.
-    Leverage,
-    /// Sampled coalitions as KernelSHAP draws them.
-    Kernel,
-    /// Sampled permutations.
-    Permutation,
-}
-
-impl From<Method> for hyaline_model::Method {
-    fn from(method: Method) -> Self {
-        match method {
-            Method::Interventional => hyaline_model::Method::Interventional,
-            Method::PathDependent => hyaline_model::Method::PathDependent,
-            Method::Linear => hyaline_model::Method::Linear,
-            Method::Enumeration => hyaline_model::Method::Enumeration,
-            Method::Leverage => hyaline_model::Method::Leverage,
-            Method::Kernel => hyaline_model::Method::Kernel,
-            Method::Permutation => hyaline_model::Method::Permutation,
-        }
-    }
+/// A method by its name.
+fn method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Method>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = || {
+        let names = Method::ALL.map(|method| format!("`{}`", method.name()));
+        format!(
+            "unknown method `{name}`, expected one of {}",
+            names.join(", ")
+        )
+    };
+    Method::from_name(&name)
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(known()))
 }
 
 /// Type of a feature in a recipe.
@@ -480,6 +464,10 @@ mod tests {
             (
                 "[features.age]\nallowed = 3\n",
                 "data did not match any variant of untagged enum Allowed",
+            ),
+            (
+                "[explainer]\nmethod = \"guess\"\n",
+                "unknown method `guess`, expected one of `interventional`, `path-dependent`, `linear`, ",
             ),
             (
                 "[calibration]\nmethod = \"beta\"\n",

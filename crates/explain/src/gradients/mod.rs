@@ -1,8 +1,10 @@
 //! Slopes of a model's answers and what is explained with them.
 
+mod backward;
 mod differences;
 mod integrated;
 
+pub(crate) use backward::backward;
 pub use differences::differences;
 pub(crate) use integrated::explain;
 

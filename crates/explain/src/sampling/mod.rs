@@ -18,6 +18,7 @@ pub(crate) use cholesky::Cholesky;
 use design::Sizes;
 pub use random::Random;
 pub use regression::REGRESSION_PLAYERS;
+use regression::Use;
 
 /// How coalitions are drawn and values computed from their worths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub enum Estimator {
     Leverage,
     /// KernelSHAP over paired coalitions (Lundberg & Lee 2017, arXiv:1705.07874; Covert & Lee 2021, arXiv:2012.01536).
     Kernel,
+    /// A regression on half of the coalitions as surrogate, and an unbiased estimate of what it misses from the other half,
+    /// both ways round: no bias at any budget (regression adjustment, Witter et al. 2025, arXiv:2506.11849, with a surrogate
+    /// that is linear in the members).
+    RegressionAdjusted,
     /// Antithetic permutations (Castro et al. 2009, doi:10.1016/j.cor.2008.04.004; Mitchell et al. 2022,
     /// arXiv:2104.12199).
     Permutation,
@@ -204,9 +209,14 @@ pub fn sample(
         let random = &mut Random::new(seed, number);
         match &estimator {
             Estimator::Leverage => {
-                regression::estimate(game, &ends, Sizes::Leverage, plays, random)
+                regression::estimate(game, &ends, Use::Fit(Sizes::Leverage), plays, random)
             }
-            Estimator::Kernel => regression::estimate(game, &ends, Sizes::Kernel, plays, random),
+            Estimator::Kernel => {
+                regression::estimate(game, &ends, Use::Fit(Sizes::Kernel), plays, random)
+            }
+            Estimator::RegressionAdjusted => {
+                regression::estimate(game, &ends, Use::CrossFit, plays, random)
+            }
             Estimator::Permutation => permutation::estimate(game, &ends, &[], plays, random),
             Estimator::Owen(groups) => permutation::estimate(game, &ends, groups, plays, random),
         }

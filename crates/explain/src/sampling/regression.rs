@@ -27,14 +27,24 @@ pub const REGRESSION_PLAYERS: usize = 512;
 struct Problem {
     contexts: Vec<u32>,
     active: Vec<usize>,
-    strata: Vec<Stratum>,
+    /// One draw, or two that correct each other.
+    folds: Vec<Vec<Stratum>>,
+}
+
+/// What becomes of the worths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// All of them are fitted, with the sizes of coalitions chosen like this.
+    Fit(Sizes),
+    /// Half are fitted; the other half estimate without bias what the fit misses, and the reverse.
+    CrossFit,
 }
 
 /// About `plays` plays of `game`, at least as many as the regression needs.
 pub(super) fn estimate(
     game: &dyn Game,
     ends: &Ends,
-    sizes: Sizes,
+    how: Use,
     plays: u64,
     random: &mut Random,
 ) -> Result<Estimate, EvalError> {
@@ -42,7 +52,7 @@ pub(super) fn estimate(
     let mut estimate = Estimate::zero(players, outputs);
     let mut waiting = Vec::new();
     let mut count = 0;
-    let problems = problems(game, plays, sizes, random);
+    let problems = problems(game, plays, how, random);
     let contexts = game.contexts() as f64;
     for problem in problems {
         count += 2 * problem.pairs().count();
@@ -60,30 +70,35 @@ pub(super) fn estimate(
 fn problems<'g>(
     game: &'g dyn Game,
     plays: u64,
-    sizes: Sizes,
+    how: Use,
     random: &'g mut Random,
 ) -> impl Iterator<Item = Problem> + 'g {
     let contexts = game.contexts();
     let mut order: Vec<u32> = (0..contexts as u32).collect();
     random.shuffle(&mut order);
     let pairs = usize::try_from(plays / 2).unwrap_or(usize::MAX);
-    let least = (PAIRS_PER_PLAYER * game.players()).max(1);
+    let (folds, sizes) = match how {
+        Use::Fit(sizes) => (1, sizes),
+        Use::CrossFit => (2, Sizes::Leverage),
+    };
+    let least = (folds * PAIRS_PER_PLAYER * game.players()).max(1);
     let groups = (pairs / least).clamp(1, contexts);
     let pairs = (pairs / groups).max(least);
     (0..groups).map(move |group| {
         let own = order[group * contexts / groups..(group + 1) * contexts / groups].to_vec();
         let active = active_players(game, &own);
-        let strata = if active.len() < 2 {
-            Vec::new()
+        let folds = if active.len() < 2 {
+            vec![Vec::new()]
         } else {
             let all = pairs_in_all(active.len(), own.len());
-            let pairs = pairs.min(usize::try_from(all).unwrap_or(usize::MAX));
-            draw(active.len(), own.len(), pairs, sizes, random)
+            let pairs = (pairs / folds).min(usize::try_from(all).unwrap_or(usize::MAX));
+            let fold = |_| draw(active.len(), own.len(), pairs, sizes, random);
+            (0..folds).map(fold).collect()
         };
         Problem {
             contexts: own,
             active,
-            strata,
+            folds,
         }
     })
 }
@@ -101,7 +116,10 @@ fn active_players(game: &dyn Game, contexts: &[u32]) -> Vec<usize> {
 
 impl Problem {
     fn pairs(&self) -> impl Iterator<Item = &Pair> {
-        self.strata.iter().flat_map(|stratum| &stratum.pairs)
+        self.folds
+            .iter()
+            .flatten()
+            .flat_map(|stratum| &stratum.pairs)
     }
 }
 
@@ -154,15 +172,30 @@ fn add(problem: &Problem, ends: &Ends, worths: &[f64], contexts: f64, estimate: 
         return;
     }
     let share = problem.contexts.len() as f64 / contexts;
-    let gram = gram(&problem.strata, active);
-    // The constraint Σ ψ = 0 as one more equation of the size of the others.
-    let scale = (0..active).map(|i| gram[i * active + i]).sum::<f64>() / active as f64;
-    let factor = Cholesky::new(active, gram.iter().map(|entry| entry + scale).collect());
+    let fits: Vec<Fit<'_>> = problem
+        .folds
+        .iter()
+        .map(|fold| Fit::new(fold, active))
+        .collect();
     for output in 0..outputs {
         let targets = targets(problem, ends, worths, output, outputs);
-        let mut solution = right_side(&problem.strata, active, &targets);
-        factor.solve(&mut solution);
-        let variances = variances(&problem.strata, active, &targets, &solution, scale);
+        let (solution, variances) = match fits.as_slice() {
+            [one, other] => {
+                let (first, second) = targets.split_at(one.pairs);
+                let (a, b) = (
+                    one.corrected(first, other, second),
+                    other.corrected(second, one, first),
+                );
+                let mean = |a: Vec<f64>, b: Vec<f64>, part: f64| {
+                    a.iter()
+                        .zip(&b)
+                        .map(|(a, b)| part * (a + b))
+                        .collect::<Vec<f64>>()
+                };
+                (mean(a.0, b.0, 0.5), mean(a.1, b.1, 0.25))
+            }
+            fits => fits[0].alone(&targets),
+        };
         let gain = problem
             .contexts
             .iter()
@@ -197,6 +230,85 @@ fn targets(
             (worths[output] - worths[outputs + output]) / 2.0 - ends.gain(context, output) * portion
         })
         .collect()
+}
+
+/// The weighted least squares of one draw.
+struct Fit<'p> {
+    strata: &'p [Stratum],
+    players: usize,
+    pairs: usize,
+    /// Mean of the diagonal of `Σ w a aᵀ`.
+    diagonal: f64,
+    factor: Cholesky,
+}
+
+impl<'p> Fit<'p> {
+    fn new(strata: &'p [Stratum], players: usize) -> Fit<'p> {
+        let gram = gram(strata, players);
+        let diagonal = (0..players).map(|i| gram[i * players + i]).sum::<f64>() / players as f64;
+        // The constraint Σ ψ = 0 as one more equation of the size of the others.
+        let constrained = gram.iter().map(|entry| entry + diagonal).collect();
+        Fit {
+            strata,
+            players,
+            pairs: strata.iter().map(|stratum| stratum.pairs.len()).sum(),
+            diagonal,
+            factor: Cholesky::new(players, constrained),
+        }
+    }
+
+    fn solution(&self, targets: &[f64]) -> Vec<f64> {
+        let mut solution = right_side(self.strata, self.players, targets);
+        self.factor.solve(&mut solution);
+        solution
+    }
+
+    /// What `solution` leaves of the targets.
+    fn residuals(&self, targets: &[f64], solution: &[f64]) -> Vec<f64> {
+        let pairs = self.strata.iter().flat_map(|stratum| &stratum.pairs);
+        pairs
+            .zip(targets)
+            .map(|(pair, target)| {
+                let fitted: f64 = pair.members.iter().map(|&i| solution[i as usize]).sum();
+                target - fitted
+            })
+            .collect()
+    }
+
+    /// The solution and its variances.
+    fn alone(&self, targets: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let solution = self.solution(targets);
+        let residuals = self.residuals(targets, &solution);
+        // Once because residuals of a fit are smaller than errors, once because the inverse of a random matrix is larger
+        // than that of its mean.
+        let free = self.pairs.saturating_sub(self.players - 1).max(1);
+        let correction = self.pairs as f64 / free as f64;
+        let mut variances = variances(self.strata, self.players, &residuals, self.diagonal);
+        let factor = correction * correction;
+        variances
+            .iter_mut()
+            .for_each(|variance| *variance *= factor);
+        (solution, variances)
+    }
+
+    /// The solution of `targets` as a surrogate of the game, plus what it misses as the pairs of `other` estimate it
+    /// without bias (the difference estimator; Covert & Lee 2021, arXiv:2012.01536, section 3.2, is the same without a
+    /// surrogate), and the variances of that.
+    fn corrected(&self, targets: &[f64], other: &Fit<'_>, others: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let players = self.players as f64;
+        let mut solution = self.solution(targets);
+        let residuals = other.residuals(others, &solution);
+        // Over all pairs, `Σ w a aᵀ` is 1 / 2n times the identity for vectors that sum to 0.
+        let missing = right_side(other.strata, self.players, &residuals);
+        for (value, missing) in solution.iter_mut().zip(missing) {
+            *value += 2.0 * players * missing;
+        }
+        let diagonal = (players - 1.0) / (2.0 * players * players);
+        (
+            solution,
+            variances(other.strata, self.players, &residuals, diagonal),
+        )
+    }
 }
 
 /// `Σ w a aᵀ` over pairs, `a_i = [i ∈ S] − |S| / n`, counted with bits: row `i` of a table has a bit per pair of a stratum.
@@ -266,22 +378,15 @@ fn right_side(strata: &[Stratum], players: usize, targets: &[f64]) -> Vec<f64> {
     sums
 }
 
-/// The variance of each value over the draw of pairs, by linearisation (the sandwich of weighted least squares; strata,
-/// sampling without replacement and the parameters that were fitted are accounted for).
+/// The variance of each value over the draw of pairs, by linearisation: the sandwich of weighted least squares, for strata
+/// and for sampling without replacement.
 ///
 /// A pair moves value `i` by `w e a_i / scale`, where `e` is its residual: `Σ w a aᵀ` is nearly `scale` times the
-/// identity for vectors that sum to 0.
-fn variances(
-    strata: &[Stratum],
-    players: usize,
-    targets: &[f64],
-    solution: &[f64],
-    diagonal: f64,
-) -> Vec<f64> {
+/// identity for vectors that sum to 0. `diagonal` is the mean of its diagonal.
+fn variances(strata: &[Stratum], players: usize, residuals: &[f64], diagonal: f64) -> Vec<f64> {
     let scale = diagonal * players as f64 / (players as f64 - 1.0).max(1.0);
     let mut variances = vec![0.0; players];
-    let mut targets = targets.iter();
-    let mut played = 0usize;
+    let mut residuals = residuals.iter();
     for stratum in strata {
         let count = stratum.pairs.len() as f64;
         // Sums over pairs of what they move a value by, and of its square: for a player in none of them, and what being a
@@ -289,9 +394,8 @@ fn variances(
         let (mut outside_sum, mut outside_squares) = (0.0, 0.0);
         let mut sums = vec![0.0; players];
         let mut squares = vec![0.0; players];
-        for (pair, target) in stratum.pairs.iter().zip(targets.by_ref()) {
-            let fitted: f64 = pair.members.iter().map(|&i| solution[i as usize]).sum();
-            let moved = stratum.weight * (target - fitted) / scale;
+        for (pair, residual) in stratum.pairs.iter().zip(residuals.by_ref()) {
+            let moved = stratum.weight * residual / scale;
             let part = pair.members.len() as f64 / players as f64;
             let (outside, inside) = (-moved * part, moved * (1.0 - part));
             outside_sum += outside;
@@ -301,7 +405,6 @@ fn variances(
                 squares[member as usize] += inside * inside - outside * outside;
             }
         }
-        played += stratum.pairs.len();
         if stratum.share < 1.0 {
             for (variance, (sum, square)) in variances.iter_mut().zip(sums.iter().zip(&squares)) {
                 let (sum, square) = (outside_sum + sum, outside_squares + square);
@@ -314,12 +417,5 @@ fn variances(
             }
         }
     }
-    // Once because residuals of a fit are smaller than errors, once because the inverse of a random matrix is larger than
-    // that of its mean.
-    let fitted = players - 1;
-    let correction = played as f64 / played.saturating_sub(fitted).max(1) as f64;
-    variances
-        .iter_mut()
-        .for_each(|variance| *variance *= correction * correction);
     variances
 }
