@@ -93,18 +93,14 @@ fn choose_prototypes(
 ) -> (Vec<usize>, Vec<f64>) {
     let mut chosen: Vec<usize> = Vec::new();
     let mut sums = vec![0.0; members.len()];
-    let (mut cover, mut overlap) = (0.0, 0.0);
     while chosen.len() < count.min(members.len()) {
+        // What the candidate adds to m²/2 times the objective; the rest is the same for all candidates.
         let m = (chosen.len() + 1) as f64;
-        let objective = |at: usize| {
-            2.0 / m * (cover + mean_similarity[at]) - (overlap + 2.0 * sums[at] + 1.0) / (m * m)
-        };
+        let gain = |at: usize| m * mean_similarity[at] - sums[at];
         let free = (0..members.len()).filter(|at| !chosen.contains(at));
-        let Some(best) = first_largest(free, objective) else {
+        let Some(best) = first_largest(free, gain) else {
             break;
         };
-        cover += mean_similarity[best];
-        overlap += 2.0 * sums[best] + 1.0;
         chosen.push(best);
         for (sum, &row) in sums.iter_mut().zip(members) {
             *sum += similarity.of(row, members[best]);
