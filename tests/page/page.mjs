@@ -84,7 +84,7 @@ await desk.click("#go");
 await settled(desk);
 seen.methods = await desk.$$eval("#method option", options => options.map(option => option.value));
 await desk.selectOption("#method", "leverage");
-await desk.waitForSelector("#steps .error");
+await desk.waitForSelector("#steps .error", { state: "attached" });
 await desk.screenshot({ path: join(shots, "estimate.png"), fullPage: true });
 seen.estimate = { unit: await desk.textContent("#unit"), errors: await desk.$$eval("#steps small", errors => errors.length) };
 seen.views = {};
@@ -92,10 +92,13 @@ for (const button of await desk.$$("#views button")) {
   const name = await button.textContent();
   await button.click();
   await settled(desk);
-  seen.views[name] = { pressed: await button.getAttribute("aria-pressed"), text: await desk.textContent("#why") };
+  seen.views[name] = {
+    pressed: await button.getAttribute("aria-pressed"),
+    text: await desk.textContent("#why"),
+    parts: await desk.$$eval("#steps li, #panel td b, #panel .rule li", parts => parts.length),
+  };
   await desk.screenshot({ path: join(shots, `view-${Object.keys(seen.views).length}.png`), fullPage: true });
 }
-seen.cells = await desk.$$eval("#panel td b", cells => cells.length);
 await desk.locator("#global").scrollIntoViewIfNeeded();
 await desk.waitForSelector("#importance li");
 await desk.waitForSelector("#dependence svg .curve, #dependence svg .point");

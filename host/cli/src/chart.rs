@@ -46,8 +46,17 @@ fn additive(prediction: &Value, explanation: &Value, top: usize) -> String {
         "null" => String::new(),
         output => format!(" of {output}"),
     };
+    let base = match explanation["method"].as_str() {
+        Some("lime") => "as intercept",
+        _ => "on average",
+    };
+    // Rounding is not worth a word; what a local model leaves unexplained is.
+    let rest = match reasons.residual.abs() > 1e-6 * reasons.prediction.abs().max(1.0) {
+        true => format!(" and {} unexplained", signed(reasons.residual)),
+        false => String::new(),
+    };
     format!(
-        "{}{output}: {} = {} on average {} by these reasons ({})\n{}",
+        "{}{output}: {} = {} {base} {} by these reasons{rest} ({})\n{}",
         seen(&explanation["space"]),
         number(reasons.prediction),
         number(reasons.base),
@@ -86,7 +95,7 @@ fn counterfactuals(explanation: &Value) -> String {
 }
 
 fn anchor(explanation: &Value) -> String {
-    let share = |name: &str| format!("{} %", number(100.0 * float(&explanation[name])));
+    let share = |name: &str| format!("{:.1} %", 100.0 * float(&explanation[name]));
     let rule = match explanation["text"].as_str() {
         None | Some("") => "nearly whatever the row is",
         Some(rule) => rule,
@@ -201,8 +210,11 @@ pub(crate) fn bars(lines: &[Line]) -> String {
 
 /// Two significant digits: enough of an error.
 fn brief(value: f64) -> String {
-    let rounded: f64 = format!("{value:.1e}").parse().unwrap_or(value);
-    number(rounded)
+    let short = format!("{value:.1e}");
+    match short.parse() {
+        Ok(rounded) if rounded == 0.0 || rounded >= 1e-4 => number(rounded),
+        _ => short,
+    }
 }
 
 #[cfg(test)]
@@ -247,8 +259,8 @@ mod tests {
         .expect("JSON");
         assert_eq!(
             anchor(&explanation),
-            "the answer stays while age > 30\n  for 97 % of rows like this (95 % to 98.5 %); 40 % of the reference rows \
-             meet it\n"
+            "the answer stays while age > 30\n  for 97.0 % of rows like this (95.0 % to 98.5 %); 40.0 % of the reference \
+             rows meet it\n"
         );
     }
 

@@ -104,6 +104,8 @@ fn check_views(seen: &Value) -> Result<()> {
         assert_eq!(view["pressed"], "true", "{name}");
         let text = view["text"].as_str().unwrap_or_default();
         assert!(text.contains(name.as_str()), "{name}: {text}");
+        let parts = view["parts"].as_u64().unwrap_or_default();
+        assert!(parts > 0, "{name} shows nothing: {text}");
     }
     assert_eq!(seen["important"], 9, "nine features matter more or less");
     assert_eq!(

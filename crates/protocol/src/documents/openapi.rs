@@ -93,10 +93,7 @@ pub(super) fn document(model: &Model, card: &Card, row: &str, abilities: Abiliti
         .replace("\"@description\"", &quoted(description))
         .replace("\"@version\"", &quoted(&parts.version))
         .replace("\"@row\"", row)
-        .replace(
-            "\"@feature\"",
-            &quoted(&model.schema().features()[0].name),
-        )
+        .replace("\"@feature\"", &quoted(&model.schema().features()[0].name))
         .replace("\"@prediction\"", &write(|json| prediction(json, model)))
         .replace(
             "\"@example\"",
