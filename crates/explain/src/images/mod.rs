@@ -7,6 +7,7 @@ mod fill;
 mod masks;
 mod picture;
 mod segments;
+mod slopes;
 
 use hyaline_model::graph::EvalError;
 use hyaline_model::{Batch, Column, FeatureKind, ImageKind, Model, Tensors};
@@ -38,6 +39,8 @@ pub enum ImageMethod {
         /// Cells of a mask, along each axis.
         cells: usize,
     },
+    /// Integrated gradients from the filling to the picture, where the model has a backward pass.
+    IntegratedGradients,
 }
 
 /// What a caller asks for.
@@ -194,6 +197,13 @@ pub fn explain_image(
                 evaluations + 2,
                 None,
             ))
+        }
+        ImageMethod::IntegratedGradients => {
+            let heat = slopes::integrated(&stage)?;
+            let ends = stage.ends()?;
+            let evaluations = slopes::POINTS as u64 + 2;
+            let output = (output, outputs);
+            Ok(of_pixels("integrated-gradients", heat, ends, space, output, evaluations, None))
         }
         ImageMethod::Rise { cells } => {
             let count = request.samples.unwrap_or(MASKS);

@@ -142,11 +142,14 @@ pub(crate) fn explain(
     draw: Draw,
 ) -> Result<PartValues, ExplainError> {
     let players = game.players();
-    let method = request.method.unwrap_or(PartMethod::Shapley(match players {
-        0..=ENUMERATED => Method::Enumeration,
-        ..=REGRESSION_PLAYERS => Method::Leverage,
-        _ => Method::Permutation,
-    }));
+    let usual = if players <= ENUMERATED {
+        Method::Enumeration
+    } else if players <= REGRESSION_PLAYERS {
+        Method::Leverage
+    } else {
+        Method::Permutation
+    };
+    let method = request.method.unwrap_or(PartMethod::Shapley(usual));
     let too_many = |most: usize| {
         Err(ExplainError::Unsupported(format!(
             "{} takes at most {most} parts, this input has {players}; ask for method=permutation",

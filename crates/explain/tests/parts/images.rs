@@ -192,6 +192,30 @@ fn windows_and_random_masks_are_those_of_a_direct_computation() {
 }
 
 #[test]
+fn integrated_gradients_are_those_of_the_framework() {
+    let model = digits();
+    for line in lines("models/digits/golden.jsonl").iter().take(3) {
+        let made = explained(
+            &model,
+            &line["row"]["image"],
+            &request(ImageMethod::IntegratedGradients),
+        );
+        // The golden values are of 4000 points, these of 50.
+        assert_near(
+            &made.heat,
+            &numbers(&line["gradients"]["probability"]["integrated"]),
+            5e-3,
+            "integrated gradients",
+        );
+        let sum: f64 = made.heat.iter().sum();
+        assert!(
+            (made.prediction - made.base_value - sum).abs() < 1e-2,
+            "{sum}"
+        );
+    }
+}
+
+#[test]
 fn what_does_not_fit_a_picture_is_refused_in_words() {
     let model = digits();
     assert_eq!(picture_feature(&model).expect("a picture").0, 0);

@@ -145,7 +145,7 @@ fn image_request(model: &Model, parameters: &Parameters<'_>) -> Result<ImageRequ
     let known: Vec<&str> = ["auto"]
         .into_iter()
         .chain(PartMethod::ALL.into_iter().map(PartMethod::name))
-        .chain(["rise"])
+        .chain(["rise", "integrated-gradients"])
         .collect();
     let named = parameters.text("method").unwrap_or("auto");
     let size = whole("window", shorter.div_ceil(4).max(1))?;
@@ -154,6 +154,7 @@ fn image_request(model: &Model, parameters: &Parameters<'_>) -> Result<ImageRequ
         "rise" => ImageMethod::Rise {
             cells: whole("cells", shorter.div_ceil(2).clamp(2, 7))?,
         },
+        "integrated-gradients" => ImageMethod::IntegratedGradients,
         "occlusion" => ImageMethod::Occlusion {
             size,
             stride: whole("stride", size.div_ceil(2))?,
@@ -256,6 +257,10 @@ fn write(
         }
         ImageMethod::Rise { cells } => {
             json.key("cells").integer(cells as u64);
+        }
+        ImageMethod::IntegratedGradients => {
+            let sum: f64 = made.heat.iter().sum();
+            json.key("residual").number(made.prediction - made.base_value - sum);
         }
     }
     if let Some(of) = &made.segments {

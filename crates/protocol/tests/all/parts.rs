@@ -322,7 +322,7 @@ fn segments_and_pixels_are_answered_with_a_map_and_a_drawing() {
         ),
         (
             "method=magic",
-            "parameter `method` is `magic`; expected auto, enumeration, leverage, kernel, permutation, lime, occlusion, rise",
+            "parameter `method` is `magic`; expected auto, enumeration, leverage, kernel, permutation, lime, occlusion, rise, integrated-gradients",
         ),
     ] {
         assert_eq!(
