@@ -1,8 +1,10 @@
 //! Derivatives of layers, convolutions and pools with respect to their operands.
 
+use crate::convolution::slide;
+use crate::dense::through;
 use crate::panels::PANEL;
 use crate::pool::{counts, ways};
-use crate::{Activation, Layer, Pool, Window, convolve, exp, layers, sigmoid, spread, tanh};
+use crate::{Activation, Layer, Pool, Window, exp, sigmoid, spread, tanh};
 
 impl Activation {
     /// The derivative at `x`; at a kink, that of the side above for limits and of the side below for `max(x, 0)`.
@@ -57,13 +59,12 @@ impl Activation {
 /// What `gradient[rows, outputs]` of the chain's results is of its operand `x[rows, inputs]`.
 ///
 /// # Panics
-/// As [`layers`].
+/// As [`crate::layers`].
 pub fn layers_backward(chain: &[Layer], x: &[f32], rows: usize, gradient: &[f32]) -> Vec<f32> {
-    let linear: Vec<Layer> = chain.iter().map(without_activation).collect();
     let mut now = x.to_vec();
     let mut before = Vec::with_capacity(chain.len());
-    for (layer, linear) in chain.iter().zip(&linear) {
-        now = layers(std::slice::from_ref(linear), &now, rows);
+    for layer in chain {
+        now = through(std::slice::from_ref(layer), &now, rows, false);
         before.push(now.clone());
         layer.activation().apply_all(&mut now);
     }
@@ -77,12 +78,6 @@ pub fn layers_backward(chain: &[Layer], x: &[f32], rows: usize, gradient: &[f32]
         gradient = transposed(layer, &gradient, rows);
     }
     gradient
-}
-
-fn without_activation(layer: &Layer) -> Layer {
-    let bias = layer.bias().to_vec();
-    Layer::new(layer.panels().clone(), bias, Activation::None)
-        .expect("a layer's bias fits its weights")
 }
 
 /// `gradient[rows, outputs]` times the transposed weights.
@@ -108,7 +103,7 @@ fn transposed(layer: &Layer, gradient: &[f32], rows: usize) -> Vec<f32> {
 /// What `gradient[samples, outputs, output]` of a convolution's results is of its operand.
 ///
 /// # Panics
-/// As [`convolve`].
+/// As [`crate::convolve`].
 pub fn convolve_backward(
     groups: &[Layer],
     channels: usize,
@@ -121,8 +116,7 @@ pub fn convolve_backward(
         .iter()
         .any(|layer| layer.activation() != Activation::None)
     {
-        let linear: Vec<Layer> = groups.iter().map(without_activation).collect();
-        let before = convolve(&linear, channels, window, x);
+        let before = slide(groups, channels, window, x, false);
         let outputs: usize = groups.iter().map(|layer| layer.panels().outputs()).sum();
         let group = outputs / groups.len() * window.output_size();
         let parts = gradient.chunks_mut(group).zip(before.chunks(group));

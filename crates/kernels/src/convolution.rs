@@ -20,6 +20,17 @@ struct Tile {
 /// # Panics
 /// If the layers' inputs are not the channels of a group times the window, or `x` is no whole number of samples.
 pub fn convolve(groups: &[Layer], channels: usize, window: &Window, x: &[f32]) -> Vec<f32> {
+    slide(groups, channels, window, x, true)
+}
+
+/// The same; without the activations where they are not `active`.
+pub(crate) fn slide(
+    groups: &[Layer],
+    channels: usize,
+    window: &Window,
+    x: &[f32],
+    active: bool,
+) -> Vec<f32> {
     let own = channels / groups.len();
     let taps = own * window.kernel_size();
     assert!(
@@ -43,7 +54,7 @@ pub fn convolve(groups: &[Layer], channels: usize, window: &Window, x: &[f32]) -
         made = rest;
         for tile in &tiles {
             gather(&inside, tile, &offsets, &mut lanes);
-            emit(layer, &lanes, tile, window.output_size(), out);
+            emit(layer, active, &lanes, tile, window.output_size(), out);
         }
     }
     result
@@ -127,12 +138,13 @@ fn gather(inside: &[f32], tile: &Tile, offsets: &[usize], lanes: &mut [Lane]) {
     }
 }
 
-fn emit(layer: &Layer, lanes: &[Lane], tile: &Tile, size: usize, out: &mut [f32]) {
+fn emit(layer: &Layer, active: bool, lanes: &[Lane], tile: &Tile, size: usize, out: &mut [f32]) {
+    let activation = layer.activation_if(active);
     let planes = out.chunks_mut(PANEL * size);
     let panels = layer.panels().panels().zip(layer.bias().chunks(PANEL));
     for ((weights, bias), planes) in panels.zip(planes) {
         let mut sums = product(weights, lanes);
-        finish(&mut sums, bias, layer.activation());
+        finish(&mut sums, bias, activation);
         for (plane, sum) in planes.chunks_exact_mut(size).zip(&sums) {
             let place = &mut plane[tile.first..tile.first + tile.filled];
             if let Ok(whole) = <&mut Lane>::try_from(&mut *place) {

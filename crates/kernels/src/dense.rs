@@ -38,6 +38,15 @@ impl Layer {
     pub fn activation(&self) -> Activation {
         self.activation
     }
+
+    /// What follows, or nothing.
+    pub(crate) fn activation_if(&self, active: bool) -> Activation {
+        if active {
+            self.activation
+        } else {
+            Activation::None
+        }
+    }
 }
 
 impl BorshDeserialize for Layer {
@@ -57,6 +66,11 @@ impl BorshDeserialize for Layer {
 /// If there is no layer, a layer takes another number of inputs than the one before makes, or `x` is no whole number of
 /// rows.
 pub fn layers(layers: &[Layer], x: &[f32], rows: usize) -> Vec<f32> {
+    through(layers, x, rows, true)
+}
+
+/// The same; without the activations where they are not `active`.
+pub(crate) fn through(layers: &[Layer], x: &[f32], rows: usize, active: bool) -> Vec<f32> {
     let inputs = layers[0].panels.inputs();
     let outputs = layers[layers.len() - 1].panels.outputs();
     assert_eq!(x.len(), rows * inputs, "x holds rows of the first layer");
@@ -77,7 +91,7 @@ pub fn layers(layers: &[Layer], x: &[f32], rows: usize) -> Vec<f32> {
                 &mut now,
             );
             for layer in layers {
-                tile(layer, &now, &mut next);
+                tile(layer, &now, &mut next, active);
                 std::mem::swap(&mut now, &mut next);
             }
             let block = &mut result[first * outputs..(first + LANES) * outputs];
@@ -92,7 +106,7 @@ pub fn layers(layers: &[Layer], x: &[f32], rows: usize) -> Vec<f32> {
     for row in full..rows {
         now[..inputs].copy_from_slice(&x[row * inputs..(row + 1) * inputs]);
         for layer in layers {
-            one(layer, &now, &mut next);
+            one(layer, &now, &mut next, active);
             std::mem::swap(&mut now, &mut next);
         }
         result[row * outputs..(row + 1) * outputs].copy_from_slice(&now[..outputs]);
@@ -110,12 +124,13 @@ fn gather(x: &[f32], inputs: usize, lanes: &mut [Lane]) {
 }
 
 /// One layer for [`LANES`] rows.
-fn tile(layer: &Layer, x: &[Lane], out: &mut [Lane]) {
+fn tile(layer: &Layer, x: &[Lane], out: &mut [Lane], active: bool) {
+    let activation = layer.activation_if(active);
     let x = &x[..layer.panels.inputs()];
     let panels = layer.panels.panels().zip(out.as_chunks_mut::<PANEL>().0);
     for ((weights, out), bias) in panels.zip(layer.bias.chunks(PANEL)) {
         *out = product(weights, x);
-        finish(out, bias, layer.activation);
+        finish(out, bias, activation);
     }
 }
 
@@ -199,7 +214,7 @@ pub(crate) fn joined(low: Four, high: Four) -> Lane {
 const TOGETHER: usize = 4;
 
 /// One layer for one row.
-fn one(layer: &Layer, x: &[f32], out: &mut [f32]) {
+fn one(layer: &Layer, x: &[f32], out: &mut [f32], active: bool) {
     let inputs = layer.panels.inputs();
     let x = &x[..inputs];
     let weights = layer.panels.weights();
@@ -220,7 +235,7 @@ fn one(layer: &Layer, x: &[f32], out: &mut [f32]) {
     out.iter_mut()
         .zip(&layer.bias)
         .for_each(|(out, bias)| *out += bias);
-    layer.activation.apply_all(out);
+    layer.activation_if(active).apply_all(out);
 }
 
 /// The sums of [`TOGETHER`] panels for one row, terms in the order of the inputs.

@@ -2,6 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::read_list;
+
 /// Outputs of a panel.
 pub(crate) const PANEL: usize = 4;
 
@@ -89,7 +91,7 @@ impl BorshDeserialize for Panels {
         let panels = Panels {
             inputs: u32::deserialize_reader(reader)?,
             outputs: u32::deserialize_reader(reader)?,
-            weights: Vec::deserialize_reader(reader)?,
+            weights: read_list(reader)?,
         };
         let (inputs, outputs) = (panels.inputs, panels.outputs);
         panels.checked().ok_or_else(|| {

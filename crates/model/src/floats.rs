@@ -7,7 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A float type, written as its IEEE 754 bits, little-endian.
 pub(crate) trait Bits: Copy {
-    type Bits: BorshSerialize + BorshDeserialize;
+    type Bits: BorshSerialize + BorshDeserialize + Copy + Default;
     fn bits(self) -> Self::Bits;
     fn from_bits(bits: Self::Bits) -> Self;
 }
@@ -42,7 +42,7 @@ pub(crate) fn write<F: Bits, W: Write>(values: &[F], writer: &mut W) -> Result<(
 
 /// Reads what [`write`] wrote.
 pub(crate) fn read<F: Bits, R: Read>(reader: &mut R) -> Result<Vec<F>> {
-    let bits = Vec::<F::Bits>::deserialize_reader(reader)?;
+    let bits: Vec<F::Bits> = hyaline_kernels::read_list(reader)?;
     Ok(bits.into_iter().map(F::from_bits).collect())
 }
 
