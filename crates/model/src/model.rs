@@ -575,12 +575,17 @@ impl Model {
     }
 
     /// An example row made of typical values (0 and the first category where none is known), for forms and documentation.
+    /// A text or tensor has no typical value: it is that of the first reference or background row, else empty or 0.
     pub fn example(&self) -> Batch {
+        let reference = self.parts().reference.as_ref();
+        let rows = reference.map(|reference| &reference.rows);
+        let rows = rows.or(self.parts().background.as_ref());
         let columns = self
             .schema()
             .features()
             .iter()
-            .map(|feature| match &feature.kind {
+            .enumerate()
+            .map(|(position, feature)| match &feature.kind {
                 FeatureKind::Category(categories) => {
                     let text = feature
                         .typical_category
@@ -589,12 +594,20 @@ impl Model {
                     Column::Symbols(vec![self.symbols().symbol(text.map_or("", String::as_str))])
                 }
                 FeatureKind::Text => {
-                    Column::Texts(vec![feature.typical_category.clone().unwrap_or_default()])
+                    let first = match rows.map(|rows| &rows.columns()[position]) {
+                        Some(Column::Texts(texts)) => texts.first(),
+                        _ => None,
+                    };
+                    let text = feature.typical_category.as_ref().or(first);
+                    Column::Texts(vec![text.cloned().unwrap_or_default()])
                 }
                 FeatureKind::Tensor(kind) => {
-                    let zeros = vec![0.0; kind.elements()];
+                    let numbers = match rows.map(|rows| &rows.columns()[position]) {
+                        Some(Column::Tensors(tensors)) => tensors.row(0).to_vec(),
+                        _ => vec![0.0; kind.elements()],
+                    };
                     Column::Tensors(
-                        Tensors::new(kind.elements(), zeros).expect("extents are at least 1"),
+                        Tensors::new(kind.elements(), numbers).expect("extents are at least 1"),
                     )
                 }
                 FeatureKind::Number | FeatureKind::Integer | FeatureKind::Boolean => {

@@ -48,6 +48,7 @@ fn additive(prediction: &Value, explanation: &Value, top: usize) -> String {
     };
     let base = match explanation["method"].as_str() {
         Some("lime") => "as intercept",
+        _ if explanation.get("absent").is_some() => "without them",
         _ => "on average",
     };
     // Rounding is not worth a word; what a local model leaves unexplained is.

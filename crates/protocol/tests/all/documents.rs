@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::functions::credit;
+use crate::functions::{credit, credit_without_background};
 use crate::{header, json, send, send_with, text};
 
 #[test]
@@ -66,9 +66,10 @@ fn openapi_declares_what_is_served() {
                 _ => String::new(),
             };
             let parameters = operation["parameters"].as_array();
-            let required = parameters.into_iter().flatten().filter(|parameter| {
-                parameter["required"] == true && parameter["in"] == "query"
-            });
+            let required = parameters
+                .into_iter()
+                .flatten()
+                .filter(|parameter| parameter["required"] == true && parameter["in"] == "query");
             let query: Vec<String> = required
                 .map(|parameter| {
                     let example = parameter["example"].as_str().expect("an example");
@@ -91,6 +92,42 @@ fn openapi_declares_what_is_served() {
         }
     }
     refers_only_to_itself(&document, &document);
+}
+
+#[test]
+fn openapi_lists_what_the_function_can_do_and_no_more() {
+    let document =
+        |function: &hyaline_protocol::Function| json(&send(function, "GET", "/openapi.json", b""));
+    let methods = |document: &Value| {
+        let methods = &document["components"]["parameters"]["method"]["schema"]["enum"];
+        methods.as_array().expect("a list").clone()
+    };
+    let (able, unable) = (document(&credit()), document(&credit_without_background()));
+    for path in [
+        "/counterfactual",
+        "/anchor",
+        "/importance",
+        "/dependence",
+        "/prototypes",
+    ] {
+        assert!(able["paths"][path].is_object(), "{path}");
+        assert!(unable["paths"][path].is_null(), "{path}");
+    }
+    for method in ["auto", "enumeration", "leverage", "lime"] {
+        assert!(methods(&able).contains(&method.into()), "{method}");
+    }
+    assert_eq!(methods(&unable), ["auto"]);
+    // Neither keeps scores of held-out rows.
+    for document in [able, unable] {
+        assert_eq!(
+            document["paths"]["/predict"]["post"]["parameters"],
+            json!([])
+        );
+        assert!(
+            !document.to_string().contains("\"@"),
+            "every place is filled"
+        );
+    }
 }
 
 /// Every `$ref` of an OpenAPI document leads to something in it.
