@@ -42,9 +42,12 @@ pub fn mean_attributions(
     explainer: &Explainer,
     rows: &Batch,
 ) -> Result<MeanAttributions, ExplainError> {
-    let exact = explainer
-        .default_method()
-        .filter(|method| !method.is_sampled());
+    let exact = explainer.default_method().filter(|method| {
+        matches!(
+            method,
+            Method::Interventional | Method::PathDependent | Method::Linear | Method::Enumeration
+        )
+    });
     let Some(method) = exact else {
         return unsupported(
             "mean attributions need an exact explainer, which this model does not have; ask for method=permutation"

@@ -73,8 +73,8 @@ pub struct Quality {
     pub sparseness: f64,
     /// Entropy of the magnitudes' shares, in nats.
     pub complexity: f64,
-    /// How near an estimate is to exact values; `None` for exact explanations, and where exact values cannot be had for
-    /// a few million evaluations.
+    /// How near an estimate of Shapley values is to exact ones; `None` for exact explanations, for methods that are after
+    /// other values (Owen's, integrated gradients), and where exact values cannot be had for a few million evaluations.
     pub agreement: Option<Agreement>,
 }
 
@@ -164,7 +164,9 @@ fn exact_values(
     batch: &Batch,
     explanations: &Explanations,
 ) -> Result<Option<Explanations>, ExplainError> {
-    if explanations.exact {
+    let estimates_shapley_values =
+        explanations.method.is_sampled() && explanations.method != Method::Owen;
+    if explanations.exact || !estimates_shapley_values {
         return Ok(None);
     }
     let background = model.parts().background.as_ref();
