@@ -112,6 +112,9 @@ pub(crate) fn explainer_card(
         (Some(Method::Linear), _) => {
             format!("a linear model in closed form, against the {background_rows} background rows of the reference data")
         }
+        (Some(Method::Enumeration), _) if features == 1 => {
+            "its one feature as a whole, exactly; requests ask for the parts of a text or picture".to_owned()
+        }
         (Some(Method::Enumeration), _) => match parts.core {
             Core::Additive { .. } => format!("all coalitions of its {features} features, exactly"),
             Core::Opaque => format!(
