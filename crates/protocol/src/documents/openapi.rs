@@ -1,6 +1,6 @@
 //! OpenAPI 3.1 of the whole function.
 
-use hyaline_explain::{Explainer, Method, PartMethod, picture_feature, reference_rows};
+use hyaline_explain::{Explainer, Method, PartMethod, picture_feature, reference_rows, takes_text};
 use hyaline_model::{Core, FeatureKind, Head, Model};
 
 use super::schema::write_example;
@@ -26,11 +26,11 @@ impl Abilities<'_> {
     /// The names that `method` of an explanation may have: texts and pictures are explained by their parts.
     fn methods(self, model: &Model) -> Vec<&'static str> {
         let mut names = vec!["auto"];
-        let mut features = model.schema().features().iter();
-        let picture = picture_feature(model).is_some();
-        if picture || features.any(|feature| feature.kind == FeatureKind::Text) {
+        if takes_text(model) || takes_picture(model) {
             names.extend(PartMethod::ALL.map(PartMethod::name));
-            names.extend(picture.then_some("rise"));
+            if takes_picture(model) {
+                names.extend(["rise", "integrated-gradients"]);
+            }
         } else {
             names.extend(self.explainer.methods(model).into_iter().map(Method::name));
             names.extend(self.reference.then_some("lime"));
@@ -44,10 +44,19 @@ impl Abilities<'_> {
             "reference" => self.reference,
             "rows" => reference_rows(model).is_some(),
             "values" => reference_rows(model).is_some() && has_plain_features(model),
+            "text" => takes_text(model),
+            "picture" => takes_picture(model),
+            "table" => !takes_text(model) && !takes_picture(model),
+            "other" => !takes_picture(model),
             "conformity" => model.parts().conformity.is_some(),
             _ => false,
         }
     }
+}
+
+/// Whether `/explain` is of pictures, which a function without their reader never is.
+fn takes_picture(model: &Model) -> bool {
+    cfg!(feature = "images") && picture_feature(model).is_some() && !takes_text(model)
 }
 
 /// Whether every feature is a number, a truth value or a category.
@@ -183,10 +192,17 @@ fn inference(json: &mut JsonWriter, model: &Model, example: &Rows) {
             FeatureKind::Tensor(_) => "FP32",
         };
         json.begin_object();
+        let mut shape = vec![1.0];
+        match &feature.kind {
+            FeatureKind::Tensor(kind) => {
+                shape.extend(kind.extents.iter().map(|&extent| f64::from(extent)));
+            }
+            _ => shape.push(1.0),
+        }
         json.key("name")
             .text(&feature.name)
             .key("shape")
-            .numbers([1.0, 1.0])
+            .numbers(shape)
             .key("datatype")
             .text(datatype);
         json.key("data").begin_array();

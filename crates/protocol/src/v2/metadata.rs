@@ -1,7 +1,7 @@
 //! What the protocol says of servers and models before any inference.
 
 use hyaline_model::graph::Op;
-use hyaline_model::{Head, Label, Model};
+use hyaline_model::{FeatureKind, Head, Label, Model};
 
 use super::input::datatype;
 use super::tensor::Datatype;
@@ -63,7 +63,12 @@ pub(crate) fn metadata(function: &Function) -> Response<'static> {
     json.key("platform").text("hyaline_wasm");
     json.key("inputs").begin_array();
     for feature in model.schema().features() {
-        tensor(&mut json, &feature.name, datatype(feature), &[-1, 1]);
+        let mut shape = vec![-1];
+        match &feature.kind {
+            FeatureKind::Tensor(kind) => shape.extend(kind.extents.iter().map(|&e| i64::from(e))),
+            _ => shape.push(1),
+        }
+        tensor(&mut json, &feature.name, datatype(feature), &shape);
     }
     json.end_array();
     json.key("outputs").begin_array();

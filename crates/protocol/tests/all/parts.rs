@@ -333,6 +333,67 @@ fn segments_and_pixels_are_answered_with_a_map_and_a_drawing() {
 }
 
 #[test]
+fn documents_say_what_texts_and_pictures_are() {
+    for (function, component, methods) in [
+        (reviews(), "TextExplanation", 7),
+        (digits(), "PictureExplanation", 9),
+    ] {
+        let document = json(&send(&function, "GET", "/openapi.json", b""));
+        let answer =
+            "/responses/200/content/application~1json/schema/properties/explanations/items/$ref";
+        let explain = &document["paths"]["/explain"]["post"];
+        let target = explain
+            .pointer(answer)
+            .and_then(Value::as_str)
+            .expect("a schema");
+        assert_eq!(target, format!("#/components/schemas/{component}"));
+        assert!(document["components"]["schemas"][component].is_object());
+        let known = &document["components"]["parameters"]["method"]["schema"]["enum"];
+        assert_eq!(known.as_array().expect("methods").len(), methods);
+        // What is offered is taken.
+        let example =
+            explain.pointer("/requestBody/content/application~1json/examples/example/value");
+        let example = example.expect("an example").to_string();
+        for parameter in explain["parameters"].as_array().expect("parameters") {
+            let Some(name) = parameter["name"].as_str() else {
+                continue;
+            };
+            for value in parameter["schema"]["enum"].as_array().into_iter().flatten() {
+                let path = format!(
+                    "/explain?samples=20&{name}={}",
+                    value.as_str().expect("a text")
+                );
+                let response = send(&function, "POST", &path, example.as_bytes());
+                assert_eq!(response.status, 200, "{path}: {}", text(&response));
+            }
+        }
+        for method in known.as_array().expect("methods") {
+            let path = format!(
+                "/explain?samples=20&space=probability&segments=grid:2x2&method={}",
+                method.as_str().expect("a name")
+            );
+            let path = if component == "TextExplanation" {
+                path.replace("segments=grid:2x2&", "")
+            } else {
+                path
+            };
+            let response = send(&function, "POST", &path, example.as_bytes());
+            assert_eq!(response.status, 200, "{path}: {}", text(&response));
+        }
+    }
+    let document = json(&send(&digits(), "GET", "/openapi.json", b""));
+    for path in ["/predict", "/explain"] {
+        let content = &document["paths"][path]["post"]["requestBody"]["content"];
+        assert!(content["image/png"].is_object(), "{path}");
+    }
+    let metadata = json(&send(&digits(), "GET", "/v2/models/digits", b""));
+    assert_eq!(
+        metadata["inputs"][0]["shape"],
+        serde_json::json!([-1, 1, 8, 8])
+    );
+}
+
+#[test]
 fn tensors_travel_by_the_open_inference_protocol() {
     let function = digits();
     let image = golden("digits")["row"]["image"].clone();
