@@ -158,7 +158,10 @@ fn spread(
             }
             // One item out of each of `wanted` stretches of the order; the common shift makes up for stretches of unequal
             // length.
-            let border = |at: usize| (u128::from(available) * at as u128 / wanted as u128) as u64;
+            let border = |at: usize| match available.checked_mul(at as u64) {
+                Some(product) => product / wanted as u64,
+                None => (u128::from(available) * at as u128 / wanted as u128) as u64,
+            };
             let within = random.below(border(at + 1) - border(at));
             let item = (border(at) + within + shift) % available;
             let (rank, context) = (item / contexts as u64, item % contexts as u64);
