@@ -156,7 +156,13 @@ fn the_glove_game_pays_the_scarce_glove() {
 fn pairwise_games_are_exact_from_few_plays() {
     let players = 12;
     let single = |i: usize| i as f64 * 0.5 - 2.0;
-    let pair = |i: usize, j: usize| if (i + j).is_multiple_of(3) { 1.5 } else { -0.25 };
+    let pair = |i: usize, j: usize| {
+        if (i + j).is_multiple_of(3) {
+            1.5
+        } else {
+            -0.25
+        }
+    };
     let game = Table::new(players, |c| {
         let members: Vec<usize> = (0..players).filter(|p| c >> p & 1 == 1).collect();
         let pairs = members.iter().flat_map(|&i| {
