@@ -10,7 +10,7 @@ mod products;
 
 use super::operator::{Flow, as_f32};
 use super::{EvalError, Graph, GraphInput, GraphNode, Op, ValueId};
-use crate::{Batch, ElementType, Tensor};
+use crate::{Batch, ElementType, Head, Model, Tensor};
 
 /// One number of the answer for every row, and its derivatives.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,6 +165,24 @@ impl Graph {
             );
         }
         Ok(gradient)
+    }
+}
+
+impl Model {
+    /// Number `output` of the answer (a target, or the score of a class) for each row, and its derivatives with respect to
+    /// the features, as [`Graph::gradient`].
+    ///
+    /// # Errors
+    /// [`GradientError`].
+    ///
+    /// # Panics
+    /// If `batch` is of another schema.
+    pub fn gradient(&self, batch: &Batch, output: usize) -> Result<Gradient, GradientError> {
+        let answer = match &self.parts().head {
+            Head::Regression { value, .. } => *value,
+            Head::Classification { scores, .. } => *scores,
+        };
+        self.graph().gradient(batch, answer, output)
     }
 }
 
