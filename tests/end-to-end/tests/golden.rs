@@ -19,7 +19,7 @@ fn every_golden_row_is_answered_as_the_reference_libraries_do() -> Result<()> {
             let place = format!("{name}, golden row {index}");
             let path = match golden["attributions"].is_null() {
                 true => format!("/{name}/predict"),
-                false => format!("/{name}/explain"),
+                false => format!("/{name}/explain?space=margin"),
             };
             let answer = server.post_json(&path, &golden["row"])?;
             assert_eq!(answer.status, 200, "{place}: {}", answer.text());
