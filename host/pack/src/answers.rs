@@ -311,6 +311,7 @@ mod tests {
         Answers {
             predictions: Ok(predictions),
             explanations: Err("none".to_owned()),
+            sampled: None,
         }
     }
 
