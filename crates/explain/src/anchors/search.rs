@@ -13,11 +13,11 @@ use crate::sampling::Random;
 /// Perturbations drawn of a rule at a time.
 const BATCH: u64 = 100;
 
-/// Perturbations that confirm a rule, drawn apart from those that found it.
+/// Most perturbations that confirm a rule, drawn apart from those that found it.
 const CONFIRMATION: u64 = 1000;
 
-/// How far below the wanted precision the lower bound of a confirmed rule may be.
-const SLACK: f64 = 0.05;
+/// How far below the wanted precision the lower bound of a rule may be that is confirmed by fewer.
+const SLACK: f64 = 0.01;
 
 /// Most model evaluations of a search; beyond it the best rule so far is confirmed.
 const BUDGET: u64 = 50_000;
@@ -29,6 +29,9 @@ pub(super) struct Arm {
     /// Reference rows that meet it.
     pub(super) rows: RowSet,
     pub(super) tally: Tally,
+    /// The reference row behind each perturbation of this rule and of those it grew from, where it meets the conditions
+    /// that came later by itself; and whether the answer was the row's.
+    samples: Vec<(u32, bool)>,
 }
 
 pub(super) struct Search<'s, 'm> {
@@ -54,14 +57,14 @@ pub(super) struct Found {
 impl Search<'_, '_> {
     /// The rule of largest coverage among the shortest that have the wanted precision.
     pub(super) fn run(&mut self) -> Result<Found, EvalError> {
-        let rows = self.known.len();
+        // Without a condition every perturbation is a reference row: the precision is known.
+        let known = self.known.iter().enumerate();
+        let samples: Vec<(u32, bool)> = known.map(|(row, &hit)| (row as u32, hit)).collect();
         let everything = Arm {
             conditions: Vec::new(),
             rows: self.codes.every_row(),
-            tally: Tally {
-                hits: self.known.iter().filter(|known| **known).count() as u64,
-                tries: rows as u64,
-            },
+            tally: Tally::of(&samples),
+            samples,
         };
         let met = everything.tally.share() >= self.request.precision;
         let mut best = Found {
@@ -111,7 +114,10 @@ impl Search<'_, '_> {
         if wanted == arms.len() {
             return Ok(all);
         }
-        self.draw(arms, &all, FIRST)?;
+        let unknown: Vec<usize> = (0..arms.len())
+            .filter(|&at| arms[at].tally.tries < FIRST)
+            .collect();
+        self.draw(arms, &unknown, FIRST)?;
         let mut round = 1.0;
         loop {
             let order = sorted_positions(arms.len(), &|a, b| {
@@ -136,11 +142,15 @@ impl Search<'_, '_> {
         arm.tally = Tally::default();
         while arm.tally.tries < CONFIRMATION {
             self.draw(std::slice::from_mut(arm), &[0], BATCH)?;
+            let share = arm.tally.share();
             if arm.tally.upper(level) < wanted {
                 return Ok(false);
             }
+            if share >= wanted && arm.tally.lower(level) >= wanted - SLACK {
+                return Ok(true);
+            }
         }
-        Ok(arm.tally.share() >= wanted && arm.tally.lower(level) > wanted - SLACK)
+        Ok(arm.tally.share() >= wanted)
     }
 
     /// Draws `count` perturbations under each of the arms `which` and adds their outcomes to the tallies.
@@ -157,7 +167,9 @@ impl Search<'_, '_> {
             for _ in 0..count {
                 let row = self.random.below(rows) as usize;
                 if arms[at].rows[row / 64] >> (row % 64) & 1 == 1 {
-                    arms[at].tally.hits += u64::from(self.known[row]);
+                    let hit = self.known[row];
+                    arms[at].tally.hits += u64::from(hit);
+                    arms[at].samples.push((row as u32, hit));
                     continue;
                 }
                 for &condition in &arms[at].conditions {
@@ -177,7 +189,9 @@ impl Search<'_, '_> {
         }
         let answers = self.answers(&origins, &changes)?;
         for (sample, &owner) in owners.iter().enumerate() {
-            arms[owner].tally.hits += u64::from(self.outcome.is_of(&answers, sample));
+            let hit = self.outcome.is_of(&answers, sample);
+            arms[owner].tally.hits += u64::from(hit);
+            arms[owner].samples.push((origins[sample] as u32, hit));
         }
         Ok(())
     }
@@ -259,15 +273,27 @@ fn longer(beam: &[Arm], predicates: &[Condition], sets: &[RowSet]) -> Vec<Arm> {
                 continue;
             };
             if !arms.iter().any(|other| other.conditions == conditions) {
-                let rows = arm.rows.iter().zip(set).map(|(a, b)| a & b).collect();
-                let tally = Tally::default();
+                let samples = inherited(arm, predicate, set);
                 arms.push(Arm {
                     conditions,
-                    rows,
-                    tally,
+                    rows: arm.rows.iter().zip(set).map(|(a, b)| a & b).collect(),
+                    tally: Tally::of(&samples),
+                    samples,
                 });
             }
         }
     }
     arms
+}
+
+/// The samples of `arm` that meet a further condition by themselves. They guide the search only: rows that meet it by
+/// themselves may differ from rows that were made to.
+fn inherited(arm: &Arm, predicate: Condition, set: &RowSet) -> Vec<(u32, bool)> {
+    // A feature with a condition may have got another value than its reference row has.
+    let mut conditions = arm.conditions.iter();
+    if conditions.any(|condition| condition.feature == predicate.feature) {
+        return Vec::new();
+    }
+    let meets = |&(row, _): &(u32, bool)| set[row as usize / 64] >> (row % 64) & 1 == 1;
+    arm.samples.iter().copied().filter(meets).collect()
 }

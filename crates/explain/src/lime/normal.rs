@@ -2,9 +2,10 @@
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-/// Normal numbers between two bounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Truncated {
+/// A distribution by its quantile function: straight lines between exact values, but exact near both ends, where the
+/// function bends.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Quantiles {
     low: f64,
     high: f64,
     mean: f64,
@@ -13,41 +14,80 @@ pub(super) struct Truncated {
     below: f64,
     /// Probability between the bounds.
     between: f64,
+    /// Values at equal steps of probability.
+    knots: Vec<f64>,
+    /// Steps at each end whose values are computed.
+    exact: usize,
 }
 
-impl Truncated {
-    /// Of a mean between the bounds.
-    pub(super) fn new(low: f64, high: f64, mean: f64, deviation: f64) -> Truncated {
+impl Quantiles {
+    /// Normal numbers between two bounds, of a mean between them.
+    pub(super) fn truncated(low: f64, high: f64, mean: f64, deviation: f64) -> Quantiles {
         let probability = |bound: f64| match deviation > 0.0 {
             true => cumulative((bound - mean) / deviation),
             false => 0.5,
         };
         let below = probability(low);
-        Truncated {
+        let quantiles = Quantiles {
             low,
             high,
             mean,
             deviation,
             below,
             between: probability(high) - below,
-        }
+            knots: Vec::new(),
+            exact: 1,
+        };
+        quantiles.with_steps(32)
     }
 
-    /// The value with share `unit` of the probability below it.
-    pub(super) fn quantile(&self, unit: f64) -> f64 {
+    /// Standard normal numbers.
+    pub(super) fn standard() -> Quantiles {
+        let quantiles = Quantiles {
+            low: f64::NEG_INFINITY,
+            high: f64::INFINITY,
+            mean: 0.0,
+            deviation: 1.0,
+            below: 0.0,
+            between: 1.0,
+            knots: Vec::new(),
+            exact: 4,
+        };
+        quantiles.with_steps(512)
+    }
+
+    fn with_steps(mut self, steps: usize) -> Quantiles {
+        let knots = (0..=steps).map(|step| self.exactly(step as f64 / steps as f64));
+        self.knots = knots.collect();
+        self
+    }
+
+    /// The value with share `unit`, from 0 to 1, of the probability below it.
+    pub(super) fn at(&self, unit: f64) -> f64 {
+        let steps = self.knots.len() - 1;
+        let place = unit * steps as f64;
+        let step = place as usize;
+        if step < self.exact || step + self.exact >= steps {
+            return self.exactly(unit);
+        }
+        let (low, high) = (self.knots[step], self.knots[step + 1]);
+        low + (place - step as f64) * (high - low)
+    }
+
+    fn exactly(&self, unit: f64) -> f64 {
         let value = self.mean + self.deviation * quantile(self.below + unit * self.between);
         value.clamp(self.low, self.high)
     }
 }
 
 /// The probability of a standard normal number below `x`.
-pub(super) fn cumulative(x: f64) -> f64 {
+fn cumulative(x: f64) -> f64 {
     0.5 * libm::erfc(-x * FRAC_1_SQRT_2)
 }
 
 /// The number below which a standard normal number is with `probability`, from 0 to 1 (Wichura 1988, algorithm AS 241,
 /// doi:10.2307/2347330): about 16 digits.
-pub(super) fn quantile(probability: f64) -> f64 {
+fn quantile(probability: f64) -> f64 {
     let centred = probability - 0.5;
     if centred.abs() <= 0.425 {
         let r = 0.180_625 - centred * centred;
@@ -174,18 +214,26 @@ mod tests {
 
     #[test]
     fn a_truncated_normal_stays_between_its_bounds_and_keeps_its_median() {
-        let truncated = Truncated::new(1.0, 4.0, 2.0, 1.5);
-        assert_eq!(
-            (truncated.quantile(0.0), truncated.quantile(1.0)),
-            (1.0, 4.0)
-        );
+        let truncated = Quantiles::truncated(1.0, 4.0, 2.0, 1.5);
+        assert_eq!((truncated.at(0.0), truncated.at(1.0)), (1.0, 4.0));
         // scipy 1.18.1: truncnorm.ppf(0.5, -2/3, 4/3, loc=2, scale=1.5)
-        assert!(
-            (truncated.quantile(0.5) - 2.305_299_064_292_91).abs() < 1e-12,
-            "{}",
-            truncated.quantile(0.5)
-        );
-        let point = Truncated::new(3.0, 3.0, 3.0, 0.0);
-        assert_eq!(point.quantile(0.3), 3.0);
+        assert!((truncated.at(0.5) - 2.305_299_064_292_91).abs() < 1e-12);
+        let point = Quantiles::truncated(3.0, 3.0, 3.0, 0.0);
+        assert_eq!(point.at(0.3), 3.0);
+    }
+
+    #[test]
+    fn lines_between_quantiles_are_where_the_probability_is() {
+        let normal = Quantiles::standard();
+        for unit in (1..10_000).map(|step| f64::from(step) / 10_000.0) {
+            let standard = cumulative(normal.at(unit));
+            assert!((standard - unit).abs() < 1e-4, "{unit}: {standard}");
+        }
+        let tail = Quantiles::truncated(0.0, 6.0, 0.7, 0.5);
+        let inside = |x: f64| cumulative((x - 0.7) / 0.5);
+        for unit in (1..10_000).map(|step| f64::from(step) / 10_000.0) {
+            let found = (inside(tail.at(unit)) - inside(0.0)) / (inside(6.0) - inside(0.0));
+            assert!((found - unit).abs() < 3e-3, "{unit}: {found}");
+        }
     }
 }

@@ -157,7 +157,7 @@ mod tests {
     fn bounds_that_two_decimals_would_move_get_more() {
         assert_eq!(decimals(&[27.0, 33.0, 42.0]), 2);
         assert_eq!(decimals(&[0.0649, 0.0999, 0.1614]), 4);
-        assert_eq!(decimals(&[0.000_012]), 7);
+        assert_eq!(decimals(&[0.000_012]), 6);
         assert_eq!(decimals(&[1360.25, 2319.5]), 2);
         assert_eq!(decimals(&[0.0]), 2);
     }

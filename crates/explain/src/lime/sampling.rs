@@ -1,8 +1,10 @@
 //! Samples near a row: where they lie for the model, and what they are to the linear one.
 
+use std::rc::Rc;
+
 use hyaline_model::{Batch, Column, Schema, Symbol};
 
-use super::normal::{Truncated, quantile};
+use super::normal::Quantiles;
 use crate::reference_statistics::{FeatureStatistics, NumberStatistics, ReferenceView, Value};
 use crate::sampling::Random;
 
@@ -17,7 +19,7 @@ enum Source<'r> {
     Bins {
         /// Rows in each bin and those before it; the last bin is that of missing numbers.
         cumulative: Vec<u64>,
-        bins: Vec<Truncated>,
+        bins: Vec<Quantiles>,
         own: usize,
     },
     /// False, true or missing in proportion to their rows; 1 as in the row.
@@ -25,7 +27,11 @@ enum Source<'r> {
     /// The category of a reference row; 1 as in the row.
     Categories { column: &'r [Symbol], own: Symbol },
     /// A normal number, standardised.
-    Normal { mean: f64, deviation: f64 },
+    Normal {
+        mean: f64,
+        deviation: f64,
+        quantiles: Rc<Quantiles>,
+    },
     /// Always the row's own number.
     Constant(f64),
 }
@@ -58,18 +64,22 @@ impl<'r> Sampling<'r> {
         let origin = rows.select(&[row]);
         let columns = reference.rows.columns().iter().zip(origin.columns());
         let features = reference.statistics.features().iter().zip(columns);
+        let standard = (!discretize).then(|| Rc::new(Quantiles::standard()));
         let sampler = |(feature, (statistics, (column, own)))| Sampler {
             random: Random::new(seed, feature as u64),
-            source: source(statistics, column, Value::of(own, 0), discretize),
+            source: source(statistics, column, Value::of(own, 0), standard.as_ref()),
         };
         let samplers: Vec<Sampler<'r>> = features.enumerate().map(sampler).collect();
         let own = samplers.iter().zip(origin.columns());
         Sampling {
             own: own
                 .map(|(sampler, column)| match (&sampler.source, column) {
-                    (Source::Normal { mean, deviation }, Column::Numbers(values)) => {
-                        ((values[0] - mean) / deviation) as f32
-                    }
+                    (
+                        Source::Normal {
+                            mean, deviation, ..
+                        },
+                        Column::Numbers(values),
+                    ) => ((values[0] - mean) / deviation) as f32,
                     _ => 1.0,
                 })
                 .collect(),
@@ -132,7 +142,7 @@ impl Sampler<'_> {
                 own,
             } => {
                 let bin = among(cumulative, bits);
-                let value = bins.get(bin).map_or(f64::NAN, |bin| bin.quantile(unit));
+                let value = bins.get(bin).map_or(f64::NAN, |bin| bin.at(unit));
                 (value, f32::from(u8::from(bin == *own)))
             }
             Source::Truths { cumulative, own } => {
@@ -140,8 +150,12 @@ impl Sampler<'_> {
                 let value = [0.0, 1.0, f64::NAN][truth.min(2)];
                 (value, f32::from(u8::from(truth == *own)))
             }
-            Source::Normal { mean, deviation } => {
-                let normal = quantile(((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64);
+            Source::Normal {
+                mean,
+                deviation,
+                quantiles,
+            } => {
+                let normal = quantiles.at(((bits >> 11) as f64 + 0.5) / (1u64 << 53) as f64);
                 (mean + deviation * normal, normal as f32)
             }
             Source::Constant(value) => (*value, 1.0),
@@ -162,14 +176,14 @@ impl Sampler<'_> {
 fn among(cumulative: &[u64], bits: u64) -> usize {
     let total = cumulative.last().copied().unwrap_or(0);
     let at = (bits >> 32) * total >> 32;
-    cumulative.partition_point(|&count| count <= at)
+    cumulative.iter().filter(|&&count| count <= at).count()
 }
 
 fn source<'r>(
     statistics: &FeatureStatistics,
     column: &'r Column,
     own: Value,
-    discretize: bool,
+    standard: Option<&Rc<Quantiles>>,
 ) -> Source<'r> {
     match (statistics, column, own) {
         (FeatureStatistics::Categories(_), Column::Symbols(column), Value::Category(own)) => {
@@ -186,16 +200,15 @@ fn source<'r>(
             }
         }
         // A missing number is told from the others by being missing, not by its size.
-        (FeatureStatistics::Numbers(numbers), _, Value::Number(own))
-            if discretize || own.is_nan() =>
-        {
-            bins(numbers, own)
-        }
-        (FeatureStatistics::Numbers(numbers), ..) if numbers.deviation > 0.0 => Source::Normal {
-            mean: numbers.mean,
-            deviation: numbers.deviation,
+        (FeatureStatistics::Numbers(numbers), _, Value::Number(own)) => match standard {
+            Some(_) if numbers.deviation == 0.0 && !own.is_nan() => Source::Constant(own),
+            Some(standard) if !own.is_nan() => Source::Normal {
+                mean: numbers.mean,
+                deviation: numbers.deviation,
+                quantiles: Rc::clone(standard),
+            },
+            _ => bins(numbers, own),
         },
-        (_, _, Value::Number(own)) => Source::Constant(own),
         _ => unreachable!("statistics are of their feature's kind"),
     }
 }
@@ -213,7 +226,7 @@ fn bins(numbers: &NumberStatistics, own: f64) -> Source<'static> {
             numbers.edges[at - 1]
         };
         let high = numbers.edges.get(at).copied().unwrap_or(numbers.maximum);
-        bins.push(Truncated::new(low, high, bin.mean, bin.deviation));
+        bins.push(Quantiles::truncated(low, high, bin.mean, bin.deviation));
     }
     cumulative.push(total + numbers.missing as u64);
     Source::Bins {

@@ -169,7 +169,7 @@ fn decimals(values: &[f64], deviation: f64) -> i32 {
         let ten = power_of_ten(decimals);
         values.iter().all(|&value| {
             let units = (value * ten).round();
-            units.abs() < 9e15 && (units / ten - value).abs() <= 1e-9 * value.abs()
+            units.abs() < 9e15 && units / ten == value
         })
     };
     (0..=DECIMALS)
@@ -187,8 +187,10 @@ fn decimals(values: &[f64], deviation: f64) -> i32 {
         })
 }
 
+/// `10^exponent`, exact from 0 to 22.
 fn power_of_ten(exponent: i32) -> f64 {
-    libm::pow(10.0, f64::from(exponent))
+    let power = (0..exponent.abs()).fold(1.0, |power, _| power * 10.0);
+    if exponent < 0 { 1.0 / power } else { power }
 }
 
 #[cfg(test)]
