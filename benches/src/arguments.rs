@@ -14,6 +14,8 @@ pub struct Arguments {
     pub functions: PathBuf,
     /// A Python that has the rivals of `benches/rivals/requirements.txt`.
     pub python: PathBuf,
+    /// A Python that has the rivals of `benches/rivals/requirements-local.txt`; without one they are not measured.
+    pub local: Option<PathBuf>,
     /// Directory with the models that `benches/rivals/make_models.py` made.
     pub models: PathBuf,
     /// Where the table goes.
@@ -26,6 +28,7 @@ impl Arguments {
     pub fn parse(words: impl Iterator<Item = String>) -> Result<Arguments> {
         let (mut hyaline, mut repository, mut functions, mut python, mut models, mut output) =
             (None, None, None, None, None, None);
+        let mut local = None;
         let mut parts = Vec::new();
         let mut words = words;
         while let Some(word) = words.next() {
@@ -34,14 +37,15 @@ impl Arguments {
                 "--repository" => &mut repository,
                 "--functions" => &mut functions,
                 "--python" => &mut python,
+                "--local-python" => &mut local,
                 "--models" => &mut models,
                 "--output" => &mut output,
-                "functions" | "cold" | "rows" | "networks" | "http" => {
+                "functions" | "cold" | "rows" | "networks" | "sampling" | "local" | "http" => {
                     parts.push(word);
                     continue;
                 }
                 _ => bail!(
-                    "`{word}` is no part; the parts are functions, cold, rows, networks, http"
+                    "`{word}` is no part; the parts are functions, cold, rows, networks, sampling, local, http"
                 ),
             };
             *slot = Some(PathBuf::from(
@@ -55,6 +59,7 @@ impl Arguments {
             repository: repository.context("--repository is missing")?,
             functions: functions.context("--functions is missing")?,
             python: python.context("--python is missing")?,
+            local,
             models: models.context("--models is missing")?,
             output: output.context("--output is missing")?,
             parts,

@@ -6,10 +6,12 @@ mod clock;
 mod cold;
 mod functions;
 mod http;
+mod local;
 mod networks;
 mod report;
 mod rival;
 mod rows;
+mod sampling;
 
 use anyhow::{Context, Result};
 
@@ -30,6 +32,12 @@ fn main() -> Result<()> {
     }
     if arguments.wants("networks") {
         networks::measure(&arguments, &mut report).context("networks")?;
+    }
+    if arguments.wants("sampling") {
+        sampling::measure(&arguments, &mut report).context("sampling")?;
+    }
+    if arguments.wants("local") {
+        local::measure(&arguments, &mut report).context("local")?;
     }
     if arguments.wants("http") {
         http::measure(&arguments, &mut report).context("http")?;

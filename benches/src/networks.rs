@@ -87,9 +87,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
             failed = instance.predict(&batch).err().or(failed.take());
         });
         let fresh = median_us(5, Duration::from_millis(500), || {
-            let answer = function
-                .instance()
-                .and_then(|mut fresh| fresh.predict(&batch));
+            let answer = function.predict(&batch);
             failed = answer.err().or(failed.take());
         });
         if let Some(error) = failed {

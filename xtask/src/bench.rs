@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::commands::{command, output, root, run, target};
 use crate::{functions, setup};
 
-/// Runs the parts named by `arguments` (functions, cold, rows, networks, http), or all of them.
+/// Runs the parts named by `arguments` (functions, cold, rows, networks, sampling, http), or all of them.
 pub fn run_parts(arguments: &[String]) -> Result<()> {
     setup::for_benchmarks()?;
     let python = rivals()?;

@@ -5,16 +5,16 @@
 
 #![forbid(unsafe_code)]
 
-mod counterfactuals;
 mod anchors;
 mod coalitional;
+mod counterfactuals;
 mod enumeration;
 mod explained;
 mod explainer;
 mod explanation;
 pub mod game;
-pub mod gradients;
 pub mod global;
+pub mod gradients;
 mod images;
 mod interactions;
 mod lime;
@@ -31,21 +31,21 @@ pub use anchors::{Allowed, Anchor, AnchorRequest, Condition, anchor};
 pub use counterfactuals::{
     Counterfactual, CounterfactualRequest, Counterfactuals, Goal, Reason, counterfactuals,
 };
-use enumeration::size_weights;
 pub use enumeration::shapley_values;
+use enumeration::size_weights;
 pub use explainer::{ExplainError, Explainer, Request};
 pub use explanation::{Explanations, OutputSpace};
 pub use hyaline_model::Method;
 pub use images::{
-    Filling, ImageExplanation, ImageMethod, ImageRequest, Picture, SegmentValues, Segmentation, Segments,
-    explain_image, picture_feature,
+    Filling, ImageExplanation, ImageMethod, ImageRequest, Picture, SegmentValues, Segmentation,
+    Segments, explain_image, picture_feature,
 };
 pub use interactions::Interactions;
 pub use lime::{Centred, Lime, LimeOutput, LimeRequest, Moments, Rule, Selection, Surrogate, lime};
 pub use predict::{Answers, Predict};
 pub use presence::{Fit, PartMethod, PartRequest, PartValues};
 pub use reference_statistics::{
-    CategoryStatistics, Change, FeatureStatistics, NumberStatistics, ReferenceStatistics, ReferenceView,
-    Value, reference_rows,
+    CategoryStatistics, Change, FeatureStatistics, NumberStatistics, ReferenceStatistics,
+    ReferenceView, Value, reference_rows,
 };
 pub use text::{Part, Source, TextExplanation, TextRequest, Token, explain_text, takes_text};

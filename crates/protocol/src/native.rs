@@ -7,14 +7,14 @@ use crate::function::refusal;
 use crate::json::{JsonWriter, parse, utf8};
 use crate::media::{Format, format};
 use crate::options::Options;
+#[cfg(feature = "images")]
+use crate::pictures;
 use crate::render::{
     write_checked_explanations, write_explanations, write_interactions, write_predictions,
 };
 use crate::rows::{self, Rows};
-use crate::uncertainty::{coverage, write_predictions_with_regions};
-#[cfg(feature = "images")]
-use crate::pictures;
 use crate::text;
+use crate::uncertainty::{coverage, write_predictions_with_regions};
 use crate::{Body, Function, Refusal, Request, Response, lime};
 
 /// The rows of a request body, in whatever format it is.
@@ -124,5 +124,13 @@ fn measured(
     }
     let options = check_options(request);
     let (model, explainer) = (function.model(), function.explainer());
-    check(model, explainer, rows.batch(), explanations, request, options).map_err(refusal)
+    check(
+        model,
+        explainer,
+        rows.batch(),
+        explanations,
+        request,
+        options,
+    )
+    .map_err(refusal)
 }

@@ -4,7 +4,10 @@ use crate::documents::page;
 use crate::json::JsonWriter;
 use crate::media::accepts;
 use crate::path::{Route, find};
-use crate::{Body, Function, Refusal, Request, Response, anchor, counterfactual, dependence, importance, mlflow, native, prototypes, v1, v2};
+use crate::{
+    Body, Function, Refusal, Request, Response, anchor, counterfactual, dependence, importance,
+    mlflow, native, prototypes, v1, v2,
+};
 
 /// Answers `request`. Every request gets an answer: what cannot be done is refused in words, as JSON.
 pub fn respond<'f>(function: &'f Function, request: &Request<'_>) -> Response<'f> {

@@ -203,7 +203,15 @@ pub fn explain_image(
             let ends = stage.ends()?;
             let evaluations = slopes::POINTS as u64 + 2;
             let output = (output, outputs);
-            Ok(of_pixels("integrated-gradients", heat, ends, space, output, evaluations, None))
+            Ok(of_pixels(
+                "integrated-gradients",
+                heat,
+                ends,
+                space,
+                output,
+                evaluations,
+                None,
+            ))
         }
         ImageMethod::Rise { cells } => {
             let count = request.samples.unwrap_or(MASKS);

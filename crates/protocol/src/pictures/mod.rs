@@ -260,7 +260,8 @@ fn write(
         }
         ImageMethod::IntegratedGradients => {
             let sum: f64 = made.heat.iter().sum();
-            json.key("residual").number(made.prediction - made.base_value - sum);
+            json.key("residual")
+                .number(made.prediction - made.base_value - sum);
         }
     }
     if let Some(of) = &made.segments {

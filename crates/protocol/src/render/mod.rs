@@ -8,7 +8,7 @@ mod quality;
 pub(crate) use explanation::{explained_names, write_explanation, write_explanations};
 pub(crate) use interactions::write_interactions;
 pub(crate) use prediction::{
-    label_text, margin_names, output_names, probabilities, write_by_name, write_label, write_outcome,
-    write_prediction, write_prediction_members, write_predictions,
+    label_text, margin_names, output_names, probabilities, write_by_name, write_label,
+    write_outcome, write_prediction, write_prediction_members, write_predictions,
 };
 pub(crate) use quality::write_checked_explanations;

@@ -113,7 +113,12 @@ pub(crate) fn write_outcome(
 
 /// A classifier's `label`, `probabilities` (or `scores`) by label, and `margin`; a regressor's `value`. A single number
 /// stands alone, several are an object by name.
-pub(crate) fn write_prediction_members(json: &mut JsonWriter, model: &Model, predictions: &Predictions, row: usize) {
+pub(crate) fn write_prediction_members(
+    json: &mut JsonWriter,
+    model: &Model,
+    predictions: &Predictions,
+    row: usize,
+) {
     match &model.parts().head {
         Head::Classification {
             labels,

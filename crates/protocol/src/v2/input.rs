@@ -209,7 +209,10 @@ fn read_rows(function: &Function, inputs: Vec<Input>) -> Result<Rows, Refusal> {
         };
         match (tensor, input.shape.as_slice(), input.elements) {
             (Some(kind), [_, extents @ ..], Elements::Numbers(values))
-                if extents.iter().map(|&extent| extent as u64).eq(own_extents(kind)) =>
+                if extents
+                    .iter()
+                    .map(|&extent| extent as u64)
+                    .eq(own_extents(kind)) =>
             {
                 let values = values.into_iter().map(|value| value as f32).collect();
                 builder.put_tensors(feature, kind.elements(), values)?;
