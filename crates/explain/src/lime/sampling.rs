@@ -175,7 +175,7 @@ impl Sampler<'_> {
 /// A position in proportion to the increments of `cumulative`, by the upper half of the bits.
 fn among(cumulative: &[u64], bits: u64) -> usize {
     let total = cumulative.last().copied().unwrap_or(0);
-    let at = (bits >> 32) * total >> 32;
+    let at = ((bits >> 32) * total) >> 32;
     cumulative.iter().filter(|&&count| count <= at).count()
 }
 
