@@ -130,7 +130,11 @@ fn the_image_carries_texts_tensors_and_kept_rows() {
 #[test]
 fn rows_are_mixed_feature_by_feature_whatever_their_kind() {
     let (own, background) = (rows(&[7.0]), rows(&[1.0, 2.0]));
-    let mixed = own.mix(0, &background, &[0b011, 0b100]);
+    // Two coalitions, {x, note} and {photo}, each with both background rows.
+    let mixed = own.mix(0, &background, &[0, 1, 0, 1], &|feature, marks| {
+        let first = feature < 2;
+        marks.copy_from_slice(&[first, first, !first, !first]);
+    });
     assert_eq!(
         mixed.columns()[0],
         Column::Numbers(vec![7.0, 7.0, 1.0, 2.0])

@@ -3,6 +3,7 @@
 //! An engine is a `cdylib` that says `hyaline_guest::export_engine!(Engine with_types_in
 //! hyaline_guest::bindings)`. The kit imports `wasi:http/types` and what that needs of `wasi:io`, nothing else.
 
+mod allocator;
 mod http;
 mod slot;
 mod typed;

@@ -1,9 +1,10 @@
 //! The one place where the model lives: filled once at pack time, sealed from then on.
 
-use std::hint::black_box;
 use std::sync::OnceLock;
 
 use hyaline_protocol::Function;
+
+use crate::allocator::seal;
 
 static SLOT: OnceLock<Function> = OnceLock::new();
 
@@ -17,12 +18,11 @@ pub(crate) fn function() -> Result<&'static Function, String> {
     })
 }
 
-/// Validates `image`, precomputes, warms up, and seals the slot. The image's bytes are zeroed before they are freed,
-/// because a snapshot keeps every byte that is not zero.
+/// Validates `image`, precomputes, warms up, and seals the slot.
 ///
 /// # Errors
 /// When a model is loaded already, or the image or what is derived from it is refused.
-pub(crate) fn load(mut image: Vec<u8>) -> Result<(), String> {
+pub(crate) fn load(image: Vec<u8>) -> Result<(), String> {
     let loaded = match SLOT.get() {
         Some(function) => Err(format!(
             "the function `{}` is sealed: it was loaded when it was packed, and a model is never replaced",
@@ -30,14 +30,13 @@ pub(crate) fn load(mut image: Vec<u8>) -> Result<(), String> {
         )),
         None => Function::from_image(&image).map_err(|error| error.to_string()),
     };
-    image.fill(0);
-    // Without a reader the compiler would drop stores to memory that is about to be freed.
-    black_box(&image);
     drop(image);
     let function = loaded?;
     function
         .warm_up()
         .map_err(|error| format!("the model refuses its own example row: {error}"))?;
     SLOT.set(function)
-        .map_err(|_| "the slot was filled while the model was being loaded".to_owned())
+        .map_err(|_| "the slot was filled while the model was being loaded".to_owned())?;
+    seal();
+    Ok(())
 }

@@ -6,12 +6,14 @@ use hyaline_model::{
     Batch, Categories, Column, Feature, FeatureKind, Label, Predictions, Schema, Symbols, Unseen,
 };
 
+type Score = Box<dyn Fn(&[f64]) -> f64>;
+
 /// A function as a model. Categories are numbers in it: their positions among the feature's known values.
 pub struct BlackBox {
     pub schema: Schema,
     pub symbols: Symbols,
     labels: Vec<Label>,
-    score: Box<dyn Fn(&[f64]) -> f64>,
+    score: Score,
 }
 
 impl BlackBox {

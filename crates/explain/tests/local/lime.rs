@@ -1,8 +1,8 @@
 //! LIME beside the Python package `lime`.
 
 use hyaline_explain::{
-    Lime, LimeRequest, Moments, OutputSpace, Predict, ReferenceStatistics, ReferenceView, Rule,
-    Selection, lime,
+    Lime, LimeRequest, Moments, OutputSpace, ReferenceStatistics, ReferenceView, Rule, Selection,
+    lime,
 };
 use hyaline_model::{Batch, Column, FeatureKind, Label};
 use serde_json::Value;

@@ -13,7 +13,7 @@ const LISTED: usize = 20;
 
 /// One value as a request carries it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Cell<'a> {
+pub(crate) enum Cell<'a> {
     /// JSON null, an empty CSV field, NaN in a typed column.
     Missing,
     /// A truth value.

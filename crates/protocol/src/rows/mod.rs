@@ -9,7 +9,7 @@ use hyaline_model::{
     Batch, Column, Feature, FeatureKind, Model, Symbol, Tensors, sorted_positions,
 };
 
-pub use cell::Cell;
+pub(crate) use cell::Cell;
 pub(crate) use json::put_absent;
 pub(crate) use nearest::nearest;
 
@@ -213,7 +213,12 @@ impl<'f> RowsBuilder<'f> {
     ///
     /// # Panics
     /// If there is no such row or feature.
-    pub fn put(&mut self, row: usize, feature: usize, cell: Cell<'_>) -> Result<(), Refusal> {
+    pub(crate) fn put(
+        &mut self,
+        row: usize,
+        feature: usize,
+        cell: Cell<'_>,
+    ) -> Result<(), Refusal> {
         let description = &self.model.schema().features()[feature];
         let at = |text: String| Refusal::at(row, &description.name, text);
         match &mut self.columns[feature] {
