@@ -6,8 +6,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::graph::{EvalError, Graph, GraphParts, Op, ValueId};
 use crate::trees::TreeEnsemble;
 use crate::{
-    Batch, Column, Conformity, Data, ElementType, ExplainerSettings, FeatureGroup, FeatureKind,
-    Reference, Schema, Symbols, Tensor, Tensors,
+    Batch, Column, Conformity, Data, ElementType, ExplainerSettings, Feature, FeatureGroup,
+    FeatureKind, Reference, Schema, Symbols, Tensor, Tensors,
 };
 
 /// Rows that stand for "the feature is absent" in interventional explanations. At least one row, of the model's schema.
@@ -173,6 +173,9 @@ pub enum ImageError {
     #[error("the model is inconsistent: {0}")]
     Inconsistent(String),
 }
+
+/// Rows with tensors that go through the graph at a time: what passes between operators stays in the nearest caches.
+const TENSOR_ROWS: usize = 8;
 
 const MAGIC: &[u8; 8] = b"hyaline\x01";
 const VERSION: u32 = 1;
@@ -485,6 +488,24 @@ impl Model {
     /// # Panics
     /// If the batch is of another schema.
     pub fn predict(&self, batch: &Batch) -> Result<Predictions, EvalError> {
+        let wide = |feature: &Feature| matches!(feature.kind, FeatureKind::Tensor(_));
+        if batch.rows() <= TENSOR_ROWS || !self.schema().features().iter().any(wide) {
+            return self.predict_at_once(batch);
+        }
+        let mut rows = (0..batch.rows()).collect::<Vec<_>>();
+        let later = rows.split_off(TENSOR_ROWS);
+        let mut all = self.predict_at_once(&batch.select(&rows))?;
+        for rows in later.chunks(TENSOR_ROWS) {
+            let more = self.predict_at_once(&batch.select(rows))?;
+            all.rows += more.rows;
+            all.values.extend(more.values);
+            all.margins.extend(more.margins);
+            all.labels.extend(more.labels);
+        }
+        Ok(all)
+    }
+
+    fn predict_at_once(&self, batch: &Batch) -> Result<Predictions, EvalError> {
         let rows = batch.rows();
         let mut wanted = match &self.parts.head {
             Head::Regression { value, .. } => vec![*value],

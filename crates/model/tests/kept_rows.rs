@@ -128,6 +128,14 @@ fn the_image_carries_texts_tensors_and_kept_rows() {
 }
 
 #[test]
+fn many_rows_with_tensors_are_answered_in_their_order() {
+    let model = Model::new(parts()).expect("the parts fit");
+    let numbers: Vec<f64> = (0..19).map(f64::from).collect();
+    let answers = model.predict(&rows(&numbers)).expect("a prediction");
+    assert_eq!((answers.rows, answers.values), (19, numbers));
+}
+
+#[test]
 fn rows_are_mixed_feature_by_feature_whatever_their_kind() {
     let (own, background) = (rows(&[7.0]), rows(&[1.0, 2.0]));
     // Two coalitions, {x, note} and {photo}, each with both background rows.
