@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use crate::commands::{command, output, root, run, target};
 use crate::{functions, setup};
 
-/// Runs the parts named by `arguments` (functions, cold, rows, networks, sampling, http), or all of them.
+/// Runs the parts named by `arguments` (functions, cold, rows, networks, sampling, local, http), or all of them.
 pub fn run_parts(arguments: &[String]) -> Result<()> {
     setup::for_benchmarks()?;
-    let python = rivals()?;
+    let python = environment(&RIVALS)?.context("no Python is installed")?;
+    let local = environment(&LOCAL_RIVALS)?;
     let models = target().join("bench-models");
     if !models.join("index.json").is_file() {
         run(command(&python)
@@ -35,33 +36,71 @@ pub fn run_parts(arguments: &[String]) -> Result<()> {
         .arg(models)
         .arg("--output")
         .arg(root().join("benches/RESULTS.md"));
+    match local {
+        Some(local) => bench.arg("--local-python").arg(local),
+        None => {
+            eprintln!(
+                "lime, alibi and dice-ml are not measured: they need Python 3.11 (name one by {})",
+                LOCAL_RIVALS.variable
+            );
+            &mut bench
+        }
+    };
     run(bench.args(arguments))
 }
 
-/// A virtual environment with the rivals, made once with `HYALINE_PYTHON` or the newest Python on the PATH: some of them
-/// need 3.12.
-fn rivals() -> Result<PathBuf> {
-    let home = target().join("bench-python");
+/// A Python to make a virtual environment of, and what goes into it.
+struct Rivals {
+    /// Folder below `target`.
+    home: &'static str,
+    /// File below `benches/rivals`.
+    requirements: &'static str,
+    /// Variable that names the Python to use.
+    variable: &'static str,
+    /// Pythons that will do, best first.
+    pythons: &'static [&'static str],
+}
+
+/// What most parts need.
+const RIVALS: Rivals = Rivals {
+    home: "bench-python",
+    requirements: "requirements.txt",
+    variable: "HYALINE_PYTHON",
+    pythons: &["python3.13", "python3.12", "python3"],
+};
+
+/// lime, alibi and dice-ml, which need an older Python; without it they are not measured.
+const LOCAL_RIVALS: Rivals = Rivals {
+    home: "bench-python-local",
+    requirements: "requirements-local.txt",
+    variable: "HYALINE_LOCAL_PYTHON",
+    pythons: &["python3.11"],
+};
+
+/// The environment's Python, made when it is not there yet; `None` when no Python will do.
+fn environment(rivals: &Rivals) -> Result<Option<PathBuf>> {
+    let home = target().join(rivals.home);
     let python = home.join("bin/python");
-    let requirements = root().join("benches/rivals/requirements.txt");
+    let requirements = root().join("benches/rivals").join(rivals.requirements);
     let stamp = home.join("requirements.txt");
     let wanted =
         std::fs::read(&requirements).with_context(|| format!("read {}", requirements.display()))?;
     if std::fs::read(&stamp).is_ok_and(|present| present == wanted) {
-        return Ok(python);
+        return Ok(Some(python));
     }
-    let chosen = std::env::var("HYALINE_PYTHON").ok();
-    let newest = ["python3.13", "python3.12", "python3"].into_iter();
-    let newest = chosen
+    let chosen = std::env::var(rivals.variable).ok();
+    let found = chosen
         .as_deref()
         .into_iter()
-        .chain(newest)
-        .find(|name| output(command(name).arg("--version")).is_ok())
-        .context("no Python is installed")?;
-    run(command(newest).args(["-m", "venv"]).arg(&home))?;
+        .chain(rivals.pythons.iter().copied())
+        .find(|name| output(command(name).arg("--version")).is_ok());
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    run(command(found).args(["-m", "venv"]).arg(&home))?;
     run(command(&python)
         .args(["-m", "pip", "install", "--quiet", "-r"])
         .arg(&requirements))?;
     std::fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
-    Ok(python)
+    Ok(Some(python))
 }
