@@ -30,7 +30,7 @@ const OURS: [(&str, &[u32]); 5] = [
 ];
 
 /// What shap does unless it is told otherwise; every time is compared with it.
-const PEER: &str = "KernelExplainer default";
+const PEER: &str = "KernelExplainer";
 
 /// Packs the network with its background, then asks for every row with several seeds.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
@@ -51,11 +51,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let rivals = rival::run(&arguments.python, &script, &[])?;
     let peer = rivals
         .iter()
-        .find(|line| {
-            line["what"]
-                .as_str()
-                .is_some_and(|what| what.contains(PEER))
-        })
+        .find(|line| line["what"] == PEER && line["runtime"] == "onnxruntime")
         .with_context(|| format!("the rivals print `{PEER}`"))?;
     let peer_us = peer["us_per_row"].as_f64().context("a time")?;
     let peer_error = peer["relative_error"].as_f64().context("an error")?;

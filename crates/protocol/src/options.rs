@@ -114,9 +114,15 @@ impl Options {
         match name {
             "method" => {
                 self.request.method = Method::from_name(value);
+                if value == "lime" {
+                    return Err(Refusal::unsupported(
+                        "this protocol has no place for LIME; ask /explain?method=lime".to_owned(),
+                    ));
+                }
                 if self.request.method.is_none() && value != AUTO {
                     let known = Method::ALL.into_iter().map(Method::name);
-                    return Err(unknown_value(name, value, [AUTO].into_iter().chain(known)));
+                    let known = [AUTO].into_iter().chain(known).chain(["lime"]);
+                    return Err(unknown_value(name, value, known));
                 }
             }
             "space" => {

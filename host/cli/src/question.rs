@@ -54,7 +54,7 @@ struct Source {
 #[derive(clap::Args)]
 pub(crate) struct Output {
     /// How to print the answer
-    #[arg(short, long = "output", value_enum, default_value_t = Form::Table)]
+    #[arg(short = 'o', long = "output", value_enum, default_value_t = Form::Table)]
     form: Form,
     /// The same as --output json
     #[arg(long, conflicts_with = "form")]

@@ -283,7 +283,7 @@ fn estimates_rules_changes_and_overviews_are_shown() {
     );
     asked(
         &["explain", "--example", "--method", "lime"],
-        &["(estimated, lime, ", "checking_account = not_known"],
+        &["(estimated, lime, ", "checking_account=not_known"],
     );
     asked(
         &["counterfactual", "--example", "--count", "2"],

@@ -228,7 +228,8 @@ fn parameters() {
         (
             "/explain?method=shap",
             400,
-            "parameter `method` is `shap`; expected one of `auto`, `interventional`, `path-dependent`, `linear`, `enumeration`",
+            "parameter `method` is `shap`; expected one of `auto`, `interventional`, `path-dependent`, `linear`, `enumeration`, `leverage`, `kernel`, \
+             `regression-adjusted`, `permutation`, `owen`, `integrated-gradients`, `lime`",
         ),
         (
             "/explain?space=logit",
