@@ -53,13 +53,14 @@ pub(crate) fn from_png(bytes: &[u8], kind: &ImageKind) -> Result<Vec<f32>, Strin
     decoder.set_transformations(Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    let mut reader = decoder.read_info().map_err(broken)?;
-    let (width, height) = (reader.info().width, reader.info().height);
+    let header = decoder.read_header_info().map_err(broken)?;
+    let (width, height) = (header.width, header.height);
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
         return Err(format!(
             "a picture of {width}x{height} pixels; at most {MOST_PIXELS} pixels are read, make it smaller"
         ));
     }
+    let mut reader = decoder.read_info().map_err(broken)?;
     let size = reader
         .output_buffer_size()
         .filter(|&size| size <= MOST_BYTES)
