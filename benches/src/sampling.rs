@@ -219,7 +219,7 @@ fn pack(arguments: &Arguments, fixtures: &Path, background: &[f64]) -> Result<Fu
     })?;
     let policy = Policy {
         limits: Limits {
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_secs(3600),
             ..Limits::default()
         },
         ..Policy::default()
