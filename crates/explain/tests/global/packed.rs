@@ -86,9 +86,15 @@ pub fn packed(name: &str) -> Packed {
             .position(|known| *known == label)
             .expect("a known label") as f64
     });
-    Packed {
+    let made = Packed {
         answers: answers.collect(),
         model: Model::new(parts).expect("the model is sound"),
         rows,
-    }
+    };
+    assert_eq!(
+        made.answers.len(),
+        made.rows.rows(),
+        "an answer for every row"
+    );
+    made
 }

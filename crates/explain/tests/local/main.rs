@@ -5,8 +5,4 @@ mod black_box;
 mod counterfactuals;
 mod lime;
 #[path = "../global/packed.rs"]
-#[allow(
-    dead_code,
-    reason = "the other suite that has this module reads the answers"
-)]
 mod packed;
