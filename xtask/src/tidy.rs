@@ -20,7 +20,7 @@ const PURE: [&str; 7] = [
 ];
 
 /// Which of our crates a crate may depend on.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("hyaline-kernels", &[]),
     ("hyaline-trees", &[]),
     ("hyaline-model", &["hyaline-trees", "hyaline-kernels"]),
@@ -38,7 +38,28 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("hyaline-tabular", &["hyaline-guest"]),
     ("hyaline-neural", &["hyaline-guest", "hyaline-model"]),
     ("hyaline-runtime", &[]),
-    ("hyaline-server", &["hyaline-runtime"]),
+    ("hyaline-control", &[]),
+    ("hyaline-registry", &["hyaline-control"]),
+    ("hyaline-metering", &["hyaline-control"]),
+    ("hyaline-gateway", &["hyaline-control"]),
+    ("hyaline-telemetry", &[]),
+    ("hyaline-doors", &["hyaline-control"]),
+    ("hyaline-oci", &["hyaline-control"]),
+    ("hyaline-export", &["hyaline-control"]),
+    ("hyaline-load", &[]),
+    ("hyaline-lambda", &["hyaline-doors", "hyaline-runtime"]),
+    (
+        "hyaline-server",
+        &[
+            "hyaline-control",
+            "hyaline-registry",
+            "hyaline-metering",
+            "hyaline-gateway",
+            "hyaline-telemetry",
+            "hyaline-doors",
+            "hyaline-runtime",
+        ],
+    ),
     (
         "hyaline-pack",
         &[

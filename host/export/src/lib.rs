@@ -1,0 +1,3 @@
+//! Ready files for other platforms that run a function.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Who may call a function and how often: API keys, tokens, rates, quotas, CORS, mappings.
+
+#![forbid(unsafe_code)]

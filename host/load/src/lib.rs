@@ -1,0 +1,3 @@
+//! A load generator for HTTP: drives a URL and reports latencies.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Functions as OCI artefacts: push and pull.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! What a host shows of itself: Prometheus metrics, OTLP traces and metrics, structured logs.
+
+#![forbid(unsafe_code)]
