@@ -347,6 +347,20 @@ impl Accounts {
             locked(&self.forgotten).push(subject.clone());
         }
     }
+
+    /// Drops the accounts that nobody holds and that have been idle for long.
+    pub(crate) fn forget_idle(&self, now: i64) {
+        let keeps = |account: &Arc<Account>| {
+            let is_held = Arc::strong_count(account) > 1;
+            if is_held || !locked(&account.books).spending.is_idle(now) {
+                return true;
+            }
+            locked(&self.forgotten).push(account.subject.clone());
+            false
+        };
+        write(&self.functions).retain(|_, account| keeps(account));
+        write(&self.callers).retain(|_, account| keeps(account));
+    }
 }
 
 /// Locks; nothing panics while a lock of this crate is held, so what a panic elsewhere left behind is whole.

@@ -124,16 +124,19 @@ impl Version {
         read(&self.callers).values().any(is_held)
     }
 
+    /// Drops the cell of a caller whose account is gone.
+    pub(crate) fn forget(&self, caller: &str) {
+        write(&self.callers).remove(caller);
+    }
+
     fn cell(&self, caller: &str, ledger: &Shared) -> Arc<Cell> {
         if let Some(cell) = read(&self.callers).get(caller) {
             return cell.clone();
         }
-        let account = (!caller.is_empty()).then(|| ledger.accounts.caller(caller));
         let mut callers = write(&self.callers);
-        // When the map would grow, so that every caller is looked at a bounded number of times.
-        if callers.len() == callers.capacity() {
-            callers.retain(|_, cell| is_held(cell));
-        }
+        make_room(&mut callers, |cell| is_held(cell));
+        // Under the lock, so that a caller that is forgotten meanwhile does not keep its old account.
+        let account = (!caller.is_empty()).then(|| ledger.accounts.caller(caller));
         let made = || {
             Arc::new(Cell {
                 of: self.identity.clone(),
@@ -143,6 +146,18 @@ impl Version {
             })
         };
         callers.entry(caller.into()).or_insert_with(made).clone()
+    }
+}
+
+/// Before a full map grows: drops what is not in use, and lets it grow only if most is. So dropping is paid for by the
+/// insertions since the last time.
+pub(crate) fn make_room<K: Eq + std::hash::Hash, V>(
+    map: &mut HashMap<K, V>,
+    mut in_use: impl FnMut(&mut V) -> bool,
+) {
+    if map.len() == map.capacity() {
+        map.retain(|_, value| in_use(value));
+        map.reserve(map.len() + 1);
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::account::{Accounts, Subject, Verdict, locked, read, write};
 use crate::budget::{Allowance, BudgetError, BudgetStatus};
 use crate::calendar;
-use crate::cell::{Version, VersionMeter, Written};
+use crate::cell::{Version, VersionMeter, Written, make_room};
 use crate::error::LedgerError;
 use crate::money::Money;
 use crate::price::PriceTable;
@@ -114,10 +114,15 @@ impl Ledger {
     /// Applies the retention as of a time: hours become days, days are deleted. Sums of what is kept do not change.
     /// Works day by day, each at once or not at all, so it can be repeated after an error.
     ///
+    /// What functions and callers have spent is dropped when they have no budget and made no call in this month and the
+    /// last; a budget without end that they are given later counts from then on.
+    ///
     /// # Errors
     /// [`LedgerError`] when the file cannot be read or written.
     pub fn prune(&self, now: Timestamp, retention: Retention) -> Result<Pruned, LedgerError> {
-        let (hourly_from, from) = kept_from(calendar::second(now), retention);
+        let second = calendar::second(now);
+        self.0.accounts.forget_idle(second);
+        let (hourly_from, from) = kept_from(second, retention);
         let deleted = locked(&self.0.store).delete_before(from)?;
         let mut pruned = Pruned { merged: 0, deleted };
         let mut cursor = from;
@@ -192,12 +197,19 @@ impl Ledger {
     }
 
     /// Forgets what a deleted subject spent and might spend, durably with the next flush, so that a later one of the same
-    /// name begins at zero. Its usage stays. Calls that are still running are charged to nobody's budget.
+    /// name begins at zero. Its usage stays. Meters that are held stay charged to what was forgotten.
     pub fn forget(&self, subject: &Subject) {
-        if let Subject::Function(name) = subject {
-            write(&self.0.versions).remove(name);
-        }
         self.0.accounts.forget(subject);
+        match subject {
+            Subject::Function(name) => drop(write(&self.0.versions).remove(name)),
+            Subject::Caller(name) => {
+                let versions = read(&self.0.versions);
+                versions
+                    .values()
+                    .flatten()
+                    .for_each(|version| version.forget(name));
+            }
+        }
     }
 }
 
@@ -210,19 +222,17 @@ impl Shared {
         if let Some(version) = read(&self.versions).get(function).and_then(|v| find(v)) {
             return version;
         }
-        let account = self.accounts.function(function);
         let mut functions = write(&self.versions);
-        // When the map would grow, so that every version is looked at a bounded number of times.
-        if functions.len() == functions.capacity() {
-            functions.retain(|_, versions| {
-                versions.retain(|version| Arc::strong_count(version) > 1 || version.is_in_use());
-                !versions.is_empty()
-            });
-        }
+        make_room(&mut functions, |versions| {
+            versions.retain(|version| Arc::strong_count(version) > 1 || version.is_in_use());
+            !versions.is_empty()
+        });
         let versions = functions.entry(function.clone()).or_default();
         if let Some(version) = find(versions) {
             return version;
         }
+        // Under the lock, so that a function that is forgotten meanwhile does not keep its old account.
+        let account = self.accounts.function(function);
         let version = Arc::new(Version::new(function.clone(), number, account));
         versions.push(version.clone());
         version

@@ -95,6 +95,11 @@ impl Spending {
         self.stopped.then_some(end.unwrap_or(i64::MAX))
     }
 
+    /// Whether it has no budget and the last change lies before the month that was before this one.
+    pub(crate) fn is_idle(&self, now: i64) -> bool {
+        self.allowance.is_none() && self.month < calendar::month(now) - 1
+    }
+
     /// Adds an amount.
     pub(crate) fn charge(&mut self, amount: Money, now: i64) -> Reached {
         self.roll(now);

@@ -426,3 +426,6 @@ pub(crate) fn kept_from(now: i64, retention: Retention) -> (i64, i64) {
     let hourly = midnight(retention.hourly_days);
     (hourly, midnight(retention.daily_days).min(hourly))
 }
+
+#[cfg(test)]
+mod tests;

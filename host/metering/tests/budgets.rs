@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use common::{at, function, second, version};
 use hyaline_control::{Budget, Period, UsageFilter};
 use hyaline_metering::{
-    BudgetState, Ledger, Meter, Money, PriceTable, Subject, Usage, Verdict, VerdictKind,
+    BudgetState, Ledger, Meter, Money, PriceTable, Retention, Subject, Usage, Verdict, VerdictKind,
 };
 use jiff::Timestamp;
 
@@ -362,6 +362,82 @@ fn a_forgotten_function_begins_at_zero() {
     assert_eq!(bench.meter.spent(at(MORNING)), None);
     let rows = bench.ledger.usage(&UsageFilter::default(), &[]).unwrap();
     assert_eq!(rows[0].invocations, 2, "usage stays");
+}
+
+#[test]
+fn a_forgotten_caller_begins_at_zero_with_the_next_meter() {
+    let bench = bench();
+    let version = bench.ledger.version(&function("credit"), version(1));
+    bench
+        .ledger
+        .set_budget(&acme(), budget(1.0, Period::Total), at(MORNING))
+        .unwrap();
+    bench.call(MORNING);
+    assert_eq!(version.caller("acme").spent(at(MORNING)), Some(acme()));
+    bench.ledger.forget(&acme());
+    bench
+        .ledger
+        .set_budget(&acme(), budget(1.0, Period::Total), at(MORNING))
+        .unwrap();
+    assert_eq!(version.caller("acme").spent(at(MORNING)), None);
+    assert_eq!(
+        version
+            .caller("acme")
+            .record(&second(at(MORNING)))
+            .verdicts
+            .len(),
+        2
+    );
+    assert_eq!(version.caller("acme").spent(at(MORNING)), Some(acme()));
+}
+
+#[test]
+fn accounts_without_a_budget_are_dropped_after_an_idle_month() {
+    let bench = bench();
+    bench
+        .ledger
+        .set_budget(&credit(), budget(9.0, Period::Total), at(MORNING))
+        .unwrap();
+    bench.call(MORNING);
+    let bench = bench.restart();
+    let spent = |bench: &Bench, subject: &Subject, now| {
+        bench
+            .ledger
+            .set_budget(subject, budget(9.0, Period::Total), at(now))
+            .unwrap();
+        let spent = bench.ledger.budget(subject, at(now)).unwrap().spent_usd;
+        spent / CALL
+    };
+    let Bench {
+        ledger,
+        meter,
+        folder,
+    } = bench;
+    drop((meter, ledger));
+    let path = folder.path().join("usage.redb");
+    let prune = |now| {
+        let ledger = Ledger::open(&path, PriceTable::aws_lambda_x86()).unwrap();
+        ledger.prune(at(now), Retention::default()).unwrap();
+        ledger.flush().unwrap();
+    };
+    prune("2026-12-31T00:00:00Z");
+    let ledger = Ledger::open(&path, PriceTable::aws_lambda_x86()).unwrap();
+    assert_eq!(
+        ledger
+            .set_budget(&acme(), budget(1.0, Period::Total), at(MORNING))
+            .unwrap()
+            .len(),
+        2
+    );
+    drop(ledger);
+    prune("2027-01-01T00:00:00Z");
+    let bench = reopened(folder);
+    assert_eq!(
+        spent(&bench, &acme(), MORNING),
+        0.0,
+        "it had no budget that was flushed"
+    );
+    assert_eq!(spent(&bench, &credit(), MORNING), 1.0, "it had one");
 }
 
 #[test]
