@@ -154,6 +154,36 @@ fn a_commit_that_failed_is_counted_once_wherever_it_failed() {
 }
 
 #[test]
+fn a_day_that_could_not_be_merged_is_merged_the_next_time() {
+    for operation in 0..200 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("usage.redb");
+        let fault = Fault {
+            countdown: Arc::new(AtomicI64::new(-1)),
+            done: operation % 2 == 0,
+        };
+        let mut store = open(&path, &fault);
+        for hour in 0..24 {
+            wait(&mut store, hour, 1 << hour);
+        }
+        store.commit().unwrap();
+        wait(&mut store, 5, 1 << 24);
+        fault.countdown.store(operation, Ordering::Relaxed);
+        let failed = store.merge_a_day(0, 24).is_err();
+        fault.countdown.store(-1, Ordering::Relaxed);
+        assert_eq!(calls(&mut store), (1 << 25) - 1, "operation {operation}");
+        store.merge_a_day(0, 24).unwrap();
+        store.commit().unwrap();
+        assert_eq!(calls(&mut store), (1 << 25) - 1, "operation {operation}");
+        if !failed {
+            assert!(operation > 5, "merging has {operation} operations");
+            return;
+        }
+    }
+    panic!("merging never succeeds");
+}
+
+#[test]
 fn a_file_of_a_later_format_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("usage.redb");
