@@ -66,7 +66,7 @@ fn live_and_die(directory: &Path, life: Duration, acknowledged: &mut Acknowledge
     let mut child: Child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "nothing_acknowledged_is_lost_when_the_host_is_killed",
+            "crash::nothing_acknowledged_is_lost_when_the_host_is_killed",
             "--nocapture",
         ])
         .env(DIRECTORY, directory)
