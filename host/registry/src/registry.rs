@@ -52,7 +52,7 @@ impl Registry {
     /// # Errors
     /// [`OpenError`]: the directory is in use, cannot be written, is damaged or of a later format.
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
-        Self::open_in(directory, None)
+        Self::open_in(Directory::open(directory)?, None)
     }
 
     /// An empty registry in a new temporary directory, which is removed when the last clone is dropped.
@@ -64,11 +64,10 @@ impl Registry {
             path: std::env::temp_dir(),
             source,
         })?;
-        Self::open_in(&own.path().to_owned(), Some(own))
+        Self::open_in(Directory::open(own.path())?, Some(own))
     }
 
-    fn open_in(directory: &Path, own: Option<tempfile::TempDir>) -> Result<Self, OpenError> {
-        let directory = Directory::open(directory)?;
+    fn open_in(directory: Directory, own: Option<tempfile::TempDir>) -> Result<Self, OpenError> {
         let (database, catalog) = Database::open_or_make(&directory)?;
         let shared = Arc::new(Shared::default());
         shared.catalog.store(Arc::new(catalog));
