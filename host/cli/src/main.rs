@@ -1,4 +1,5 @@
-//! The `hyaline` command: pack a trained model into a function, look into it, ask it, serve it.
+//! The `hyaline` command: pack a trained model into a function, look into it, ask it, serve it, and run the functions of
+//! a host.
 //!
 //! Data goes to standard output; progress, notes and errors go to standard error. Exit codes: 0 done, 1 refused or
 //! failed, 2 wrong usage.
@@ -7,7 +8,9 @@
 
 mod answers;
 mod ask;
+mod bench;
 mod chart;
+mod control;
 mod door;
 mod inspect;
 mod overview;
@@ -57,6 +60,38 @@ enum Command {
     Up(serve::Up),
     /// Serve one function
     Serve(serve::Serve),
+    /// Bring a function to a host, as a new version
+    Deploy(Box<control::Deploy>),
+    /// List a host's functions
+    Functions(control::Functions),
+    /// List the versions of a function
+    Versions(control::Versions),
+    /// Show a function's aliases, or lead one to a version
+    Alias(control::Alias),
+    /// Show which versions get which calls, or split the calls
+    Traffic(control::Traffic),
+    /// Lead an alias to where it led before
+    Rollback(control::Rollback),
+    /// Remove a function, a version or an alias
+    Rm(control::Remove),
+    /// Let a function answer no calls
+    Disable(control::Named),
+    /// Let a disabled function answer calls again
+    Enable(control::Named),
+    /// Let a function or a caller spend again whose budget is spent
+    Resume(control::Resume),
+    /// Show or change what is set for a function
+    Settings(control::Settings),
+    /// Make, list and revoke API keys
+    Keys(control::Keys),
+    /// Tell what was used and what it costs
+    Usage(Box<control::Usage>),
+    /// Tell what was spent of the budgets
+    Budgets(control::Budgets),
+    /// Tell what happened on a host
+    Events(control::Events),
+    /// Put load on a URL and report throughput and latencies
+    Bench(Box<bench::Bench>),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +108,22 @@ fn main() -> ExitCode {
         Command::Prototypes(arguments) => ask::prototypes(&arguments),
         Command::Up(arguments) => serve::up(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Deploy(arguments) => control::deploy(&arguments),
+        Command::Functions(arguments) => control::functions(&arguments),
+        Command::Versions(arguments) => control::versions(&arguments),
+        Command::Alias(arguments) => control::alias(&arguments),
+        Command::Traffic(arguments) => control::traffic(&arguments),
+        Command::Rollback(arguments) => control::rollback(&arguments),
+        Command::Rm(arguments) => control::remove(&arguments),
+        Command::Disable(arguments) => control::disable(&arguments),
+        Command::Enable(arguments) => control::enable(&arguments),
+        Command::Resume(arguments) => control::resume(&arguments),
+        Command::Settings(arguments) => control::settings(&arguments),
+        Command::Keys(arguments) => control::keys(&arguments),
+        Command::Usage(arguments) => control::usage(&arguments),
+        Command::Budgets(arguments) => control::budgets(&arguments),
+        Command::Events(arguments) => control::events(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

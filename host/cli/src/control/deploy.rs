@@ -1,0 +1,99 @@
+//! `hyaline deploy`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hyaline_control::{Alias, AliasName, FunctionName, Settings, Traffic, VersionDocument};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use ureq::http::Method;
+
+use super::settings::Assignment;
+use super::{Client, Host, print, print_json};
+
+#[derive(clap::Args)]
+pub(crate) struct Deploy {
+    /// The function; made when there is none of this name
+    function: FunctionName,
+    /// A packed function
+    #[arg(value_name = "FILE")]
+    component: PathBuf,
+    /// Leave the calls where they go now
+    #[arg(long)]
+    no_promote: bool,
+    /// What to remember about this version
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// A setting of the function, such as `limits.deadline_ms=500`; set before the version gets calls
+    #[arg(long, value_name = "SETTING=VALUE")]
+    set: Vec<Assignment>,
+    /// Print the version as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    host: Host,
+}
+
+pub(crate) fn deploy(arguments: &Deploy) -> Result<()> {
+    let client = Client::new(&arguments.host)?;
+    let component = read(&arguments.component)?;
+    let function = &arguments.function;
+    // With settings to make first, calls are led to the version afterwards.
+    let at_once = !arguments.no_promote && arguments.set.is_empty();
+    let mut path = format!("/api/functions/{function}/versions?promote={at_once}");
+    if let Some(description) = &arguments.description {
+        let text = utf8_percent_encode(description, NON_ALPHANUMERIC);
+        path.push_str(&format!("&description={text}"));
+    }
+    let (document, new): (VersionDocument, bool) = client.upload(&path, component)?;
+    if !arguments.set.is_empty() {
+        let patch = Assignment::merge_patch(&arguments.set)?;
+        let path = format!("/api/functions/{function}/settings");
+        client
+            .send::<Settings>(Method::PATCH, &path, &patch)
+            .with_context(|| {
+                format!(
+                    "version {} of {function} was deployed, but its settings were refused and no calls go to it",
+                    document.version
+                )
+            })?;
+        if !arguments.no_promote {
+            let live = AliasName::live();
+            let path = format!("/api/functions/{function}/aliases/{live}");
+            let traffic = Traffic::all_to(document.version);
+            client.send::<Alias>(Method::PUT, &path, &traffic)?;
+        }
+    }
+    if arguments.json {
+        return print_json(&document);
+    }
+    let what = if new {
+        "deployed"
+    } else {
+        "was deployed before"
+    };
+    let calls = if arguments.no_promote {
+        "calls go where they went"
+    } else {
+        "live"
+    };
+    print(&format!(
+        "{function} version {} {what}: {}, sha256 {}, {calls}\n",
+        document.version,
+        crate::table::bytes(document.size),
+        document.digest
+    ))
+}
+
+/// Reads a component and looks at its header; everything else about it is the host's to judge.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("cannot read the function `{}`", path.display()))?;
+    // Magic, version 13, layer 1.
+    if !bytes.starts_with(b"\0asm\x0d\0\x01\0") {
+        bail!(
+            "`{}` is not a WebAssembly component; `hyaline pack` makes one of a model",
+            path.display()
+        );
+    }
+    Ok(bytes)
+}
