@@ -237,7 +237,7 @@ impl fmt::Display for Report {
         if self.unsent > 0 {
             writeln!(
                 f,
-                "  unsent      {}: no connection was free for them; the target did not keep up with the rate",
+                "  unsent      {}: no connection was free for them; the target, or this machine, did not keep up with the rate",
                 self.unsent
             )?;
         }
