@@ -94,7 +94,7 @@ impl Expression {
     ///
     /// Integers of up to 64 bits come out as they went in; larger ones are refused, not rounded. Other numbers are read
     /// as the nearest double and come out as its shortest form, which reads as the same double again. Of a name that
-    /// comes twice the last one counts. Nesting beyond 128 levels is refused. Time: the body, and at most 10,000,000
+    /// comes twice the last one counts. Nesting beyond 128 levels is refused. Time: the body, and at most 5,000,000
     /// steps (about a second).
     ///
     /// # Errors
@@ -276,7 +276,7 @@ mod tests {
         let flattened = "[@,@][]|".repeat(60) + "@";
         assert_eq!(
             mapped(&flattened, "[1]"),
-            "the mapping of this path cannot take the body: evaluating the expression takes more than 10000000 steps"
+            "the mapping of this path cannot take the body: evaluating the expression takes more than 5000000 steps"
         );
     }
 

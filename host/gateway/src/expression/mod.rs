@@ -21,7 +21,7 @@ use evaluate::Evaluation;
 const LONGEST: usize = 4096;
 
 /// Steps of a mapping: enough to touch each value of a large body several times, and over in about a second.
-const STEPS: u64 = 10_000_000;
+const STEPS: u64 = 5_000_000;
 
 /// Steps of a condition, which is asked once per record.
 const CONDITION_STEPS: u64 = 100_000;
@@ -106,7 +106,7 @@ impl Expression {
     /// What the expression makes of a value, as JSON text of at most `longest` bytes.
     ///
     /// # Errors
-    /// [`EvaluationError`]: a wrong type, more than 10,000,000 steps (about a second), or a longer result.
+    /// [`EvaluationError`]: a wrong type, more than 5,000,000 steps (about a second), or a longer result.
     pub fn evaluate(&self, value: &Value, longest: usize) -> Result<Vec<u8>, EvaluationError> {
         let mut evaluation = Evaluation::new(STEPS);
         let item = evaluation.evaluate(&self.root, &item::Item::Json(value))?;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::key::store::KeyError;
-use crate::limit::{Bucket, Counter, Policies, counters};
+use crate::limit::{Bucket, Counter, Moment, Policies, counters};
 
 /// An API key as it is kept on disk.
 #[derive(Debug, Serialize, Deserialize)]
@@ -107,6 +107,7 @@ impl Key {
 
     /// Calls counted by its quotas, in the periods that `now` lies in.
     pub fn used(&self, now: Timestamp) -> Vec<(hyaline_control::Period, u64)> {
+        let now = Moment::of(now);
         self.counters
             .iter()
             .map(|counter| (counter.period(), counter.count(now)))

@@ -1,14 +1,12 @@
 //! One decision over all limits of a call, and the header fields that tell the caller about them:
 //! draft-ietf-httpapi-ratelimit-headers-11, and `Retry-After` (RFC 9110, 10.2.3).
 
-use std::fmt::Write;
-
 use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyaline_control::{Period, Rate};
 use jiff::Timestamp;
 
 use crate::caller::Caller;
-use crate::limit::{Bucket, Counter, RateError, Taken, nanoseconds, seconds};
+use crate::limit::{Bucket, Counter, Moment, RateError, Taken, nanoseconds, seconds, word};
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -42,7 +40,7 @@ impl Policies {
             items.push(format!("\"{name}\";q={};w={}", rate.requests, rate.seconds));
         }
         for counter in counters {
-            let name = quota_name(counter.period());
+            let name = word(counter.period());
             // Months differ in length, and a total has none: their window is left out.
             let window = match counter.period() {
                 Period::Day => ";w=86400",
@@ -56,15 +54,6 @@ impl Policies {
                 .ok()
                 .filter(|value| !value.is_empty()),
         )
-    }
-}
-
-/// The names under which a key's quotas appear in `RateLimit`.
-fn quota_name(period: Period) -> &'static str {
-    match period {
-        Period::Day => "day",
-        Period::Month => "month",
-        Period::Total => "total",
     }
 }
 
@@ -184,18 +173,14 @@ pub fn spend(
     }
     let mut counted = 0;
     if refusal.is_none() {
-        for counter in counters {
-            let took = counter.take(now);
-            let ends_in = counter.ends_in(now);
+        let moment = (!counters.is_empty()).then(|| Moment::of(now));
+        for (counter, moment) in counters.iter().zip(moment.into_iter().cycle()) {
+            let took = counter.take(moment);
+            let ends_in = counter.ends_in(moment);
             if !took.within {
                 fields.clear();
             }
-            field(
-                &mut fields,
-                quota_name(counter.period()),
-                took.left,
-                ends_in,
-            );
+            field(&mut fields, word(counter.period()), took.left, ends_in);
             if !took.within {
                 let part = Part::Quota {
                     limit: counter.limit(),
@@ -260,9 +245,41 @@ fn field(fields: &mut String, name: &str, left: u64, resets_in: Option<u64>) {
     if !fields.is_empty() {
         fields.push_str(", ");
     }
-    let written = match resets_in {
-        Some(seconds) => write!(fields, "\"{name}\";r={left};t={seconds}"),
-        None => write!(fields, "\"{name}\";r={left}"),
-    };
-    written.expect("writing into a text cannot fail");
+    fields.push('"');
+    fields.push_str(name);
+    fields.push_str("\";r=");
+    digits(fields, left);
+    if let Some(seconds) = resets_in {
+        fields.push_str(";t=");
+        digits(fields, seconds);
+    }
+}
+
+/// Writes a number. Formatting machinery would be half of the cost of a call's limits.
+fn digits(text: &mut String, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut place = digits.len();
+    loop {
+        place -= 1;
+        digits[place] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.extend(digits[place..].iter().map(|digit| char::from(*digit)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_whole() {
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            let mut text = String::new();
+            digits(&mut text, number);
+            assert_eq!(text, number.to_string());
+        }
+    }
 }

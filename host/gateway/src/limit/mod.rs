@@ -13,7 +13,7 @@ pub use quota::QuotaError;
 
 pub(crate) use allowance::Policies;
 pub(crate) use bucket::{Bucket, Taken};
-pub(crate) use quota::{Counter, counters, word};
+pub(crate) use quota::{Counter, Moment, counters, word};
 
 use jiff::Timestamp;
 

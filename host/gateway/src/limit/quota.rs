@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyaline_control::{Period, Quota};
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 
 /// A [`Quota`] that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,8 +86,8 @@ impl Counter {
     }
 
     /// Counts a call.
-    pub(crate) fn take(&self, now: Timestamp) -> Counted {
-        let current = index(self.period, now);
+    pub(crate) fn take(&self, now: Moment) -> Counted {
+        let current = now.index(self.period);
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             let (counted_in, count) = (state >> COUNT_BITS, state & COUNT);
@@ -132,9 +132,9 @@ impl Counter {
     }
 
     /// Calls counted in the period that `now` lies in.
-    pub(crate) fn count(&self, now: Timestamp) -> u64 {
+    pub(crate) fn count(&self, now: Moment) -> u64 {
         let state = self.state.load(Ordering::Relaxed);
-        let current = index(self.period, now);
+        let current = now.index(self.period);
         match state >> COUNT_BITS {
             counted_in if counted_in == current || counted_in == current + 1 => state & COUNT,
             _ => 0,
@@ -142,8 +142,8 @@ impl Counter {
     }
 
     /// Seconds until the period ends, at least 1; `None` for one that never does.
-    pub(crate) fn ends_in(&self, now: Timestamp) -> Option<u64> {
-        ends_in(self.period, now)
+    pub(crate) fn ends_in(&self, now: Moment) -> Option<u64> {
+        now.ends_in(self.period)
     }
 
     /// What must be kept, if it is not what was kept last. [`Counter::flushed`] says when it is.
@@ -172,40 +172,57 @@ pub(crate) fn word(period: Period) -> &'static str {
     }
 }
 
-/// The number of the period: days or months, counted from 1970, plus 1, so that 0 is no period.
-fn index(period: Period, now: Timestamp) -> u64 {
-    let number = match period {
-        Period::Day => now.as_second().div_euclid(86_400),
-        Period::Month => {
-            let date = TimeZone::UTC.to_datetime(now);
-            (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1
-        }
-        Period::Total => 0,
-    };
-    // Twenty bits hold 2,870 years of days; the clock of a host that is further off is no clock.
-    u64::try_from(number).unwrap_or(0).min((1 << 20) - 3) + 1
+const DAY: i64 = 86_400;
+
+/// A time in the calendar, read once per call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    second: i64,
+    /// Months since 1970.
+    month: i64,
+    /// Whole days after this one until the month ends.
+    days_after: i64,
 }
 
-fn ends_in(period: Period, now: Timestamp) -> Option<u64> {
-    let left = match period {
-        Period::Day => 86_400 - now.as_second().rem_euclid(86_400),
-        Period::Month => {
-            let first = TimeZone::UTC.to_datetime(now).date().first_of_month();
-            let next = first.checked_add(1.month()).ok()?;
-            let end = TimeZone::UTC.to_timestamp(next.to_datetime(jiff::civil::Time::midnight()));
-            end.ok()?.as_second() - now.as_second()
+impl Moment {
+    pub(crate) fn of(now: Timestamp) -> Self {
+        let date = TimeZone::UTC.to_datetime(now).date();
+        Moment {
+            second: now.as_second(),
+            month: (i64::from(date.year()) - 1970) * 12 + i64::from(date.month()) - 1,
+            days_after: i64::from(date.days_in_month()) - i64::from(date.day()),
         }
-        Period::Total => return None,
-    };
-    Some(u64::try_from(left).unwrap_or(0).max(1))
+    }
+
+    /// The number of the period: days or months, counted from 1970, plus 1, so that 0 is no period.
+    fn index(self, period: Period) -> u64 {
+        let number = match period {
+            Period::Day => self.second.div_euclid(DAY),
+            Period::Month => self.month,
+            Period::Total => 0,
+        };
+        // Twenty bits hold 2,870 years of days; the clock of a host that is further off is no clock.
+        u64::try_from(number).unwrap_or(0).min((1 << 20) - 3) + 1
+    }
+
+    /// Seconds until the period ends, 1 at least; `None` for one that never does.
+    fn ends_in(self, period: Period) -> Option<u64> {
+        let today = DAY - self.second.rem_euclid(DAY);
+        let left = match period {
+            Period::Day => today,
+            Period::Month => today + self.days_after * DAY,
+            Period::Total => return None,
+        };
+        u64::try_from(left).ok()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
+    fn at(text: &str) -> Moment {
+        Moment::of(text.parse().unwrap())
     }
 
     fn counter(requests: u64, period: Period) -> Counter {
@@ -255,7 +272,7 @@ mod tests {
             ("2026-12-01T00:00:00Z", 31 * 86_400),
             ("2026-04-30T12:00:00Z", 43_200),
         ] {
-            assert_eq!(ends_in(Period::Month, at(now)), Some(left), "{now}");
+            assert_eq!(at(now).ends_in(Period::Month), Some(left), "{now}");
         }
         let counter = counter(1, Period::Month);
         assert!(counter.take(at("2026-11-01T00:00:00Z")).within);
@@ -321,8 +338,8 @@ mod tests {
         for period in [Period::Day, Period::Month, Period::Total] {
             let counter = counter(1, period);
             for now in [Timestamp::MIN, Timestamp::MAX] {
-                counter.take(now);
-                counter.ends_in(now);
+                counter.take(Moment::of(now));
+                counter.ends_in(Moment::of(now));
             }
         }
     }
