@@ -187,19 +187,23 @@ impl Call {
                 )));
             }
         }
-        let format = Format::accepted(header(&head.headers, ACCEPT.as_str()))?;
+        let accepted = Format::accepted(header(&head.headers, ACCEPT.as_str()))?;
         let gate = head
             .headers
             .get("x-amzn-sagemaker-enable-explanations")
             .map(|gate| Gate::new(gate.as_bytes()))
             .transpose()?;
         self.content_type = head.headers.get(CONTENT_TYPE).cloned();
-        if let Some(media) = header(&head.headers, CONTENT_TYPE.as_str()).map(essence)
-            && lines::ARE_JSON_LINES.contains(&media.as_str())
-        {
+        let media = header(&head.headers, CONTENT_TYPE.as_str());
+        let given = Format::of(&media.map(essence).unwrap_or_default());
+        if given == Some(Format::JsonLines) {
             self.body = lines::to_array(&self.body)?;
             self.content_type = Some(json::JSON);
         }
+        // A gate is written for one format of the output: without `Accept`, for that of the input.
+        let format = accepted
+            .or(given.filter(|_| gate.is_some()))
+            .unwrap_or(Format::Json);
         let (state, path) = match (gate, format) {
             (Some(gate), format) => (State::Gated(format, gate), "/predict"),
             (None, Format::Json) => (State::Invocations, "/invocations"),

@@ -22,24 +22,36 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The format that an `Accept` header asks for; JSON where it asks for anything or nothing.
-    pub(super) fn accepted(accept: Option<&str>) -> Result<Self, ServiceError> {
+    /// The format that an `Accept` header asks for; `None` where it leaves that open.
+    pub(super) fn accepted(accept: Option<&str>) -> Result<Option<Self>, ServiceError> {
         let Some(accept) = accept else {
-            return Ok(Format::Json);
+            return Ok(None);
         };
         for range in accept.split(',').map(essence) {
             match range.as_str() {
-                "" | "*/*" | "application/*" | "application/json" => return Ok(Format::Json),
-                "text/csv" | "text/*" => return Ok(Format::Csv),
-                range if super::lines::ARE_JSON_LINES.contains(&range) => {
-                    return Ok(Format::JsonLines);
+                "" | "*/*" => return Ok(None),
+                "application/*" => return Ok(Some(Format::Json)),
+                "text/*" => return Ok(Some(Format::Csv)),
+                media => {
+                    if let Some(format) = Format::of(media) {
+                        return Ok(Some(format));
+                    }
                 }
-                _ => {}
             }
         }
         Err(ServiceError::validation(format!(
             "Accept is `{accept}`; this endpoint answers application/json, application/jsonlines and text/csv"
         )))
+    }
+
+    /// The format with this media type.
+    pub(super) fn of(media: &str) -> Option<Self> {
+        match media {
+            "application/json" => Some(Format::Json),
+            "text/csv" | "application/csv" => Some(Format::Csv),
+            media if super::lines::ARE_JSON_LINES.contains(&media) => Some(Format::JsonLines),
+            _ => None,
+        }
     }
 
     pub(super) fn content_type(self) -> HeaderValue {

@@ -44,6 +44,39 @@ fn classifier(path: &str, body: &str) -> Outcome {
     }
 }
 
+#[test]
+fn without_accept_a_gate_is_for_the_format_of_the_input() {
+    for (content_type, gate) in [
+        ("text/csv", "[0]>`0.8`"),
+        ("application/json", "probabilities.good>`0.8`"),
+    ] {
+        let headers = [
+            ("content-type", content_type),
+            ("x-amzn-sagemaker-enable-explanations", gate),
+        ];
+        let body = "[1,2,3]";
+        let (_, answer) = call(
+            &head("POST", PATH, &headers),
+            body,
+            |path, body| match path {
+                // Of the list two rows were chosen; as CSV it is one line, which cannot be taken apart, and all are asked.
+                "/explain" => {
+                    let rows = if body == "[2,3]" { 2 } else { 3 };
+                    let explanations = vec![r#"{"attributions":[]}"#; rows].join(",");
+                    answered(200, format!(r#"{{"explanations":[{explanations}]}}"#))
+                }
+                path => classifier(path, body),
+            },
+        );
+        let document: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(
+            document["explanations"]["kernel_shap"],
+            serde_json::json!([null, [], []]),
+            "{document}"
+        );
+    }
+}
+
 fn gated(gate: &str, accept: &str, body: &str) -> (Vec<String>, Response<Bytes>) {
     let headers = [
         ("content-type", "text/csv"),
@@ -133,7 +166,7 @@ fn the_gate_sees_columns_of_csv_and_objects_of_json() {
             vec![1, 2],
         ),
         ("probabilities.good<`0.8`", "application/json", vec![0]),
-        ("label=='good'", "*/*", vec![0, 1, 2]),
+        ("label=='good'", "application/json", vec![0, 1, 2]),
     ] {
         let (asked, answer) = gated(gate, accept, "1\n2\n3");
         let document: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
