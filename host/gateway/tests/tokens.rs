@@ -126,7 +126,7 @@ fn keys_are_asked_for_at_most_once_a_minute() {
     let (good, unknown) = (case("RS256"), case("kid unknown"));
     let host = Host::new(vec![jwt(&json!({"leeway_seconds": 3600}))]);
     let all = &vectors["sets"]["all"];
-    assert_eq!(host.issuers.due(now), [host.source.clone()]);
+    assert_eq!(host.issuers.due(now), std::slice::from_ref(&host.source));
     assert_eq!(host.ask(&good, now), "needs keys");
     assert_eq!(
         host.ask(&good, now),
@@ -165,7 +165,7 @@ fn keys_are_asked_for_at_most_once_a_minute() {
     assert_eq!(host.issuers.due(later + 599.seconds()), []);
     assert_eq!(
         host.issuers.due(later + 600.seconds()),
-        [host.source.clone()]
+        std::slice::from_ref(&host.source)
     );
     assert!(
         host.issuers
