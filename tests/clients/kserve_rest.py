@@ -3,8 +3,8 @@
 import asyncio
 
 from common import Host, rows
+from httpx import HTTPStatusError
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
-from kserve.errors import InferenceError
 
 
 async def v1(host):
@@ -17,14 +17,17 @@ async def v1(host):
     assert predicted == direct, predicted
     explained = await client.explain(host.url, "credit", body, headers=host.headers)
     assert explained == host.ask("/credit/v1/models/credit:explain", body), explained
-    assert not await client.is_model_ready(host.url, "nobody", headers=host.headers)
-    try:
-        await client.infer(host.url, {"instances": []}, model_name="credit", headers=host.headers)
-    except Exception as error:
-        # The function's words reach the user of the client.
-        assert "no rows" in str(error), error
-    else:
-        raise AssertionError("an empty list of rows was answered")
+    # The words of the host and of the function reach the user of the client.
+    for call, words in [
+        (client.is_model_ready(host.url, "nobody", headers=host.headers), "there is no function `nobody` here"),
+        (client.infer(host.url, {"instances": []}, model_name="credit", headers=host.headers), "no rows"),
+    ]:
+        try:
+            await call
+        except HTTPStatusError as error:
+            assert words in str(error), error
+        else:
+            raise AssertionError(f"expected: {words}")
 
 
 async def v2(host):

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use http::header::{HeaderName, RETRY_AFTER};
 use http::{Response, StatusCode};
-use serde_json::{Map, Value};
 
 use super::payload::PayloadError;
-use crate::json::{answer, set_header};
+use crate::json::{Members, answer, raw, set_header};
 use crate::refusal::{Refusal, ThrottleCause};
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -80,23 +79,28 @@ impl ServiceError {
 
     /// The members of the error's shape. The service model writes `message` in some shapes and `Message` in others.
     pub(super) fn answer(&self, request_id: &str) -> Response<Bytes> {
-        let mut body = Map::new();
-        if let Some(reason) = self.reason {
-            body.insert("Reason".into(), reason.into());
-        }
         let side = if self.status.is_server_error() {
             "Service"
         } else {
             "User"
         };
-        body.insert("Type".into(), side.into());
         let key = match self.kind {
             "ResourceNotFoundException" | "ServiceQuotaExceededException" | "ServiceException" => {
                 "Message"
             }
             _ => "message",
         };
-        body.insert(key.into(), Value::from(self.message.as_str()));
+        let members = [
+            ("Type", Some(side)),
+            ("Reason", self.reason),
+            (key, Some(&*self.message)),
+        ];
+        let body = Members(
+            members
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), raw(&value?))))
+                .collect(),
+        );
         let mut answer = answer(self.status, &body);
         let headers = answer.headers_mut();
         set_header(headers, ERROR_TYPE, self.kind);

@@ -196,18 +196,18 @@ fn the_services_own_errors_have_the_shapes_of_its_model() {
     assert_eq!(
         found,
         [
-            r#"404 ResourceNotFoundException {"Message":"Function not found: credit","Type":"User"}"#,
-            r#"404 ResourceNotFoundException {"Message":"Function not found: credit","Type":"User"}"#,
-            r#"404 ResourceNotFoundException {"Message":"this host has 2 functions; name the one that is meant","Type":"User"}"#,
+            r#"404 ResourceNotFoundException {"Type":"User","Message":"Function not found: credit"}"#,
+            r#"404 ResourceNotFoundException {"Type":"User","Message":"Function not found: credit"}"#,
+            r#"404 ResourceNotFoundException {"Type":"User","Message":"this host has 2 functions; name the one that is meant"}"#,
             r#"409 ResourceConflictException {"Type":"User","message":"the function `credit` is disabled"}"#,
-            r#"402 ServiceQuotaExceededException {"Message":"the budget of the function `credit` is spent","Type":"User"}"#,
-            r#"429 TooManyRequestsException 2{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"as many calls of the function run and wait as may; try again later"}"#,
+            r#"402 ServiceQuotaExceededException {"Type":"User","Message":"the budget of the function `credit` is spent"}"#,
+            r#"429 TooManyRequestsException 2{"Type":"User","Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","message":"as many calls of the function run and wait as may; try again later"}"#,
             r#"403 UnrecognizedClientException {"Type":"User","message":"this function needs an API key in `x-api-key` or a bearer token; the call has no valid one"}"#,
             r#"403 AccessDeniedException {"Type":"User","message":"the caller may not call the function `credit`"}"#,
             r#"413 RequestTooLargeException {"Type":"User","message":"the request's body is longer than 6291456 bytes"}"#,
-            r#"500 ServiceException {"Message":"the function did not finish within its deadline of 30s","Type":"Service"}"#,
-            r#"500 ServiceException {"Message":"the function crashed: unreachable","Type":"Service"}"#,
-            r#"500 ServiceException {"Message":"the host cannot take the call now: it is shutting down","Type":"Service"}"#,
+            r#"500 ServiceException {"Type":"Service","Message":"the function did not finish within its deadline of 30s"}"#,
+            r#"500 ServiceException {"Type":"Service","Message":"the function crashed: unreachable"}"#,
+            r#"500 ServiceException {"Type":"Service","Message":"the host cannot take the call now: it is shutting down"}"#,
         ]
     );
 }
