@@ -1,19 +1,40 @@
-//! Compiled components on disk.
+//! Compiled code on disk.
 //!
-//! An artefact's file name is a digest over the component and over everything in the engine that shapes machine code
-//! (wasmtime's version, the target, the compiler's settings), so a changed component, engine or configuration looks
-//! for another file and finds none. The file ends with a digest of its own content: what was cut short or damaged is
-//! compiled again and replaced. Files appear by rename, complete or not at all, so any number of processes can share a
-//! directory. A directory that cannot be written costs the compilation and nothing else.
+//! A directory holds one file per artefact: the machine code as the engine writes it, ready to be mapped, and behind it a
+//! *sheet* that says what a host must know of the function, so that it can be loaded without reading its component.
+//!
+//! A file's name is a digest over what was compiled and over everything in the engine that shapes machine code
+//! (wasmtime's version, the target, the compiler's settings), so a changed component, engine or configuration looks for
+//! another file and finds none. Files appear by rename, complete or not at all as long as the system runs, so any number
+//! of processes can share a directory. A directory that cannot be written costs the compilation and nothing else.
+//!
+//! # Damage
+//!
+//! What was cut short, torn by a crash of the machine or altered is noticed, compiled again and replaced. A file ends
+//! with a mark and the 128-bit XXH3 checksum of everything before it, and the checksum is taken whenever the file is
+//! opened; that reads a function's file (about the size of its model) at memory speed. A cryptographic digest would cost
+//! ten times as much and protect no better: it would lie in the same file, and whoever may write the file could write
+//! the digest, too. Against *that*, a directory that others can write is not used at all. For the same reason nothing
+//! is synchronised to the disk before the rename: a torn file is a damaged file.
+//!
+//! Code that many functions share is large and would be read with every load, so a file of it that was sound is not read
+//! again by this process while the system says that it is the same one: same inode, length and time of change.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use wasmtime::Module;
 use wasmtime::component::Component;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::digest::Digest;
 
 /// Where a function's machine code came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,94 +45,230 @@ pub enum Origin {
     Compiled,
 }
 
-/// Last bytes of an artefact file: this mark, then the SHA-256 of all bytes before the mark.
-const MARK: [u8; 8] = *b"hyaline1";
-const FOOTER: usize = MARK.len() + 32;
+/// What a host must know of a function besides its code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sheet {
+    /// The core module that the code is for, when it is the shell of a function.
+    pub(crate) engine: Option<Digest>,
+    pub(crate) card: Option<String>,
+    pub(crate) http_door: bool,
+    pub(crate) typed_door: bool,
+    /// Bytes of the component.
+    pub(crate) size: u64,
+}
 
-/// The machine code for `component`: from `directory` if it is there and sound, else compiled, and then left in
-/// `directory` for the next time.
-pub(crate) fn obtain(
-    engine: &wasmtime::Engine,
-    directory: Option<&Path>,
-    component: &[u8],
-) -> wasmtime::Result<(Component, Origin)> {
-    let Some(directory) = directory else {
-        return Ok((Component::from_binary(engine, component)?, Origin::Compiled));
-    };
-    let path = directory.join(file_name(engine, component));
-    if let Some(component) = load(engine, directory, &path) {
-        return Ok((component, Origin::Cached));
-    }
-    let artefact = engine.precompile_component(component)?;
-    let loaded = match store(directory, &path, &artefact) {
-        // The file is mapped, not copied: its pages are shared and can be dropped by the system.
-        Ok(()) => load(engine, directory, &path),
-        Err(error) => {
-            tracing::warn!(directory = %directory.display(), %error, "cannot keep the compiled function; the next start compiles it again");
-            None
+/// What an artefact is the code of. Two kinds never share a file, whatever their bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    /// A component whose code is shared as far as it can be.
+    Function,
+    /// A component that has all of its code.
+    Whole,
+    /// A core module that functions share.
+    Engine,
+}
+
+/// The last bytes of a file: the length of the sheet (4 bytes, little endian), the checksum, this mark.
+const MARK: [u8; 8] = *b"hyaline2";
+const CHECKSUM: usize = 16;
+const FOOTER: usize = 4 + CHECKSUM + MARK.len();
+
+/// Longer sheets are not believed; a card has kilobytes.
+const LONGEST_SHEET: u64 = 64 << 20;
+
+/// A directory of artefacts for one engine.
+pub(crate) struct Cache {
+    directory: PathBuf,
+    /// Hash of everything in the engine that shapes machine code.
+    compatibility: Sha256,
+    /// Shared code that was found sound.
+    sound: Mutex<HashMap<PathBuf, Stamp>>,
+}
+
+/// By what the system tells one state of a file from another.
+type Stamp = (u64, u64, Option<std::time::SystemTime>);
+
+impl Cache {
+    pub(crate) fn new(engine: &wasmtime::Engine, directory: PathBuf) -> Self {
+        /// Feeds what the engine hashes into SHA-256, because a 64-bit hash is not enough to name machine code by.
+        struct Feed(Sha256);
+        impl Hasher for Feed {
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.update(bytes);
+            }
+            fn finish(&self) -> u64 {
+                u64::from_le_bytes(
+                    self.0.clone().finalize()[..8]
+                        .try_into()
+                        .expect("a digest has 32 bytes"),
+                )
+            }
         }
-    };
-    let component = match loaded {
-        Some(component) => component,
+        let mut feed = Feed(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut feed);
+        Cache {
+            directory,
+            compatibility: feed.0,
+            sound: Mutex::default(),
+        }
+    }
+
+    /// The file for code compiled from what has this digest.
+    pub(crate) fn file(&self, kind: Kind, digest: Digest) -> PathBuf {
+        let mut name = self.compatibility.clone();
+        name.update(match kind {
+            Kind::Function => b"function",
+            Kind::Whole => b"whole\0\0\0",
+            Kind::Engine => b"engine\0\0",
+        });
+        name.update(digest.0);
+        let name = Digest(name.finalize().into());
+        self.directory.join(format!("{name}.cwasm"))
+    }
+
+    /// The function or shell in `file`, and its sheet; `None` when there is none that is sound.
+    pub(crate) fn component(
+        &self,
+        engine: &wasmtime::Engine,
+        file: &Path,
+    ) -> Option<(Component, Sheet)> {
+        let sheet = self.usable(file, self.checked(file))?;
         #[expect(
             unsafe_code,
-            reason = "the artefact was made by this engine a moment ago and never left this process"
+            reason = "the bytes are an artefact as this program wrote it (checksum taken) in a directory that no other \
+                      user can write (mode checked); the engine checks that version and settings match"
         )]
-        None => unsafe { Component::deserialize(engine, &artefact)? },
-    };
-    Ok((component, Origin::Compiled))
+        let loaded = unsafe { Component::deserialize_file(engine, file) };
+        let component = self.usable(file, loaded.map_err(io::Error::other))?;
+        Some((component, sheet))
+    }
+
+    /// The shared code in `file`, and the length of the file; `None` when there is none that is sound.
+    pub(crate) fn module(&self, engine: &wasmtime::Engine, file: &Path) -> Option<(Module, u64)> {
+        let stamp = self.usable(file, stamp(file))?;
+        let lock = || self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(file) == Some(&stamp);
+        if known {
+            self.usable(file, only_owner_writes(&self.directory))?;
+        } else {
+            self.usable(file, self.checked(file))?;
+        }
+        #[expect(
+            unsafe_code,
+            reason = "as for a component; a file that this process has read once is the same as then, or its stamp would \
+                      differ"
+        )]
+        let loaded = unsafe { Module::deserialize_file(engine, file) };
+        let module = self.usable(file, loaded.map_err(io::Error::other))?;
+        if !known {
+            lock().insert(file.to_owned(), stamp);
+        }
+        Some((module, stamp.1))
+    }
+
+    /// Leaves `code` in `file` for the next time, and says whether it is there now.
+    pub(crate) fn keep(&self, file: &Path, code: &[u8], sheet: &Sheet) -> bool {
+        let written = self.store(file, code, sheet);
+        if let Err(error) = &written {
+            tracing::warn!(directory = %self.directory.display(), %error, "cannot keep the compiled function; the next start compiles it again");
+        }
+        written.is_ok()
+    }
+
+    fn usable<T>(&self, file: &Path, result: io::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), error = %format!("{error:#}"), "the compiled function on disk is not usable; compiling");
+                None
+            }
+        }
+    }
+
+    fn checked(&self, file: &Path) -> io::Result<Sheet> {
+        only_owner_writes(&self.directory)?;
+        check(file)
+    }
+
+    fn store(&self, path: &Path, code: &[u8], sheet: &Sheet) -> io::Result<()> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        make_private(&self.directory)?;
+        only_owner_writes(&self.directory)?;
+        let sheet = serde_json::to_vec(sheet)?;
+        let length = u32::try_from(sheet.len()).map_err(io::Error::other)?;
+        let mut checksum = Xxh3::new();
+        for part in [code, &sheet, &length.to_le_bytes()] {
+            checksum.update(part);
+        }
+        let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let partial: PathBuf =
+            path.with_extension(format!("{}.{unique}.partial", std::process::id()));
+        let written = (|| {
+            let mut file = File::create_new(&partial)?;
+            file.write_all(code)?;
+            let mut tail = sheet;
+            tail.extend(length.to_le_bytes());
+            tail.extend(checksum.digest128().to_le_bytes());
+            tail.extend(MARK);
+            file.write_all(&tail)?;
+            drop(file);
+            fs::rename(&partial, path)
+        })();
+        if written.is_err() {
+            // It may not even exist; the first error is the one to report.
+            let _ = fs::remove_file(&partial);
+        }
+        written
+    }
 }
 
-fn file_name(engine: &wasmtime::Engine, component: &[u8]) -> String {
-    /// Feeds what the engine hashes into SHA-256, because a 64-bit hash is not enough to name machine code by.
-    struct Feed(Sha256);
-    impl Hasher for Feed {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-        fn finish(&self) -> u64 {
-            u64::from_le_bytes(
-                self.0.clone().finalize()[..8]
-                    .try_into()
-                    .expect("a digest has 32 bytes"),
-            )
+/// That the file is whole and carries its own checksum; its sheet.
+fn check(path: &Path) -> io::Result<Sheet> {
+    let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let too_short = || damaged("the file is too short to be an artefact");
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let before_footer = length.checked_sub(FOOTER as u64).ok_or_else(too_short)?;
+
+    let mut checksum = Xxh3::new();
+    let mut rest = (&mut file).take(before_footer + 4);
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match rest.read(&mut buffer)? {
+            0 => break,
+            count => checksum.update(&buffer[..count]),
         }
     }
-    let mut feed = Feed(Sha256::new());
-    engine.precompile_compatibility_hash().hash(&mut feed);
-    feed.0.update(Sha256::digest(component));
-    let hex: String = feed
-        .0
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{hex}.cwasm")
+    let mut end = [0; CHECKSUM + MARK.len()];
+    file.read_exact(&mut end)?;
+    if end[CHECKSUM..] != MARK {
+        return Err(damaged("the file was cut short or is no artefact"));
+    }
+    if end[..CHECKSUM] != checksum.digest128().to_le_bytes() {
+        return Err(damaged("the file was changed after it was written"));
+    }
+
+    file.seek(SeekFrom::Start(before_footer))?;
+    let mut sheet = [0; 4];
+    file.read_exact(&mut sheet)?;
+    let sheet = u64::from(u32::from_le_bytes(sheet));
+    if sheet > before_footer.min(LONGEST_SHEET) {
+        return Err(damaged("its sheet is longer than the file"));
+    }
+    file.seek(SeekFrom::Start(before_footer - sheet))?;
+    let mut text = vec![0; sheet as usize];
+    file.read_exact(&mut text)?;
+    serde_json::from_slice(&text).map_err(|_| damaged("its sheet cannot be read"))
 }
 
-fn load(engine: &wasmtime::Engine, directory: &Path, path: &Path) -> Option<Component> {
-    let checked = only_owner_writes(directory).and_then(|()| check(path));
-    match checked {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            tracing::warn!(file = %path.display(), %error, "the compiled function on disk is not usable; compiling");
-            return None;
-        }
-    }
-    #[expect(
-        unsafe_code,
-        reason = "the bytes are an artefact as this program wrote it (digest checked) into a directory that no other \
-                  user can write (mode checked); the engine checks that version and settings match"
-    )]
-    let loaded = unsafe { Component::deserialize_file(engine, path) };
-    match loaded {
-        Ok(component) => Some(component),
-        Err(error) => {
-            tracing::warn!(file = %path.display(), error = %format!("{error:#}"), "the compiled function on disk does not load; compiling");
-            None
-        }
-    }
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let metadata = fs::metadata(path)?;
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Ok((inode, metadata.len(), metadata.modified().ok()))
 }
 
 /// Machine code is run as it is found, so whoever can write the directory can run code as this user.
@@ -131,55 +288,6 @@ fn only_owner_writes(directory: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn only_owner_writes(_directory: &Path) -> io::Result<()> {
     Ok(())
-}
-
-/// That the file is whole and carries its own digest.
-fn check(path: &Path) -> io::Result<()> {
-    let damaged = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let Some(content) = length.checked_sub(FOOTER as u64) else {
-        return damaged("the file is too short to be an artefact");
-    };
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    let mut rest = (&mut file).take(content);
-    loop {
-        match rest.read(&mut buffer)? {
-            0 => break,
-            count => digest.update(&buffer[..count]),
-        }
-    }
-    let mut footer = [0; FOOTER];
-    file.read_exact(&mut footer)?;
-    if footer[..MARK.len()] != MARK {
-        return damaged("the file was cut short or is no artefact");
-    }
-    if footer[MARK.len()..] != digest.finalize()[..] {
-        return damaged("the file was changed after it was written");
-    }
-    Ok(())
-}
-
-fn store(directory: &Path, path: &Path, artefact: &[u8]) -> io::Result<()> {
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
-    make_private(directory)?;
-    only_owner_writes(directory)?;
-    let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let partial: PathBuf = path.with_extension(format!("{}.{unique}.partial", std::process::id()));
-    let written = (|| {
-        let mut file = File::create_new(&partial)?;
-        file.write_all(artefact)?;
-        file.write_all(&MARK)?;
-        file.write_all(&Sha256::digest(artefact))?;
-        drop(file);
-        fs::rename(&partial, path)
-    })();
-    if written.is_err() {
-        // It may not even exist; the first error is the one to report.
-        let _ = fs::remove_file(&partial);
-    }
-    written
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::artefact::Cache;
+use crate::compiled::SharedCodes;
 use crate::error::EngineError;
+use crate::idle::{IdleInstances, Reclaim};
 use crate::state::State;
 use crate::ticker::{Running, Ticker};
 
@@ -17,6 +20,13 @@ pub struct EngineConfig {
     pub concurrency: u32,
     /// The directory for compiled artefacts; made when it is missing. `None`: every load compiles, nothing is written.
     pub cache: Option<PathBuf>,
+    /// Whether code counts the fuel it burns: the same request burns the same amount on every machine. It makes
+    /// functions slower; a host that meters some functions by fuel has a second engine for them, which can share the
+    /// directory.
+    pub fuel: bool,
+    /// Whether functions made with the same packing engine share its machine code. Without it, each is compiled whole:
+    /// seconds and megabytes more for each, and a load or two less per memory access here and there.
+    pub share_code: bool,
 }
 
 impl Default for EngineConfig {
@@ -24,6 +34,8 @@ impl Default for EngineConfig {
         EngineConfig {
             concurrency: 64,
             cache: None,
+            fuel: false,
+            share_code: true,
         }
     }
 }
@@ -37,6 +49,9 @@ struct Inner {
     wasm: wasmtime::Engine,
     http_imports: Linker<State>,
     ticker: Ticker,
+    cache: Option<Cache>,
+    shared_codes: Arc<SharedCodes>,
+    reclaim: Reclaim,
     config: EngineConfig,
 }
 
@@ -68,14 +83,21 @@ impl Engine {
             concurrency: config.concurrency,
             source: error.into(),
         };
-        let wasm = wasmtime::Engine::new(&wasm_config(config.concurrency)).map_err(start)?;
+        let wasm = wasmtime::Engine::new(&wasm_config(&config)).map_err(start)?;
         let mut http_imports = Linker::new(&wasm);
         wasmtime_wasi_http::p2::add_to_linker_async(&mut http_imports).map_err(start)?;
         let ticker = Ticker::start(wasm.clone()).map_err(EngineError::Clock)?;
+        let cache = config
+            .cache
+            .clone()
+            .map(|directory| Cache::new(&wasm, directory));
         Ok(Engine(Arc::new(Inner {
             wasm,
             http_imports,
             ticker,
+            cache,
+            shared_codes: Arc::default(),
+            reclaim: Reclaim::default(),
             config,
         })))
     }
@@ -92,12 +114,31 @@ impl Engine {
         &self.0.config
     }
 
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.0.cache.as_ref()
+    }
+
+    pub(crate) fn shared_codes(&self) -> &Arc<SharedCodes> {
+        &self.0.shared_codes
+    }
+
+    /// Has these instances reclaimed, too, when slots run out.
+    pub(crate) fn may_reclaim(&self, idle: &Arc<IdleInstances>) {
+        self.0.reclaim.add(idle);
+    }
+
+    /// Drops all instances that wait for a request; whether there were any.
+    pub(crate) fn reclaim(&self) -> bool {
+        self.0.reclaim.all()
+    }
+
     pub(crate) fn run(&self) -> Running {
         self.0.ticker.run()
     }
 }
 
-fn wasm_config(concurrency: u32) -> Config {
+fn wasm_config(engine: &EngineConfig) -> Config {
+    let concurrency = engine.concurrency;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(concurrency)
         .total_stacks(concurrency)
@@ -118,6 +159,7 @@ fn wasm_config(concurrency: u32) -> Config {
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .memory_guaranteed_dense_image_size(IMAGE_SIZE)
         .epoch_interruption(true)
+        .consume_fuel(engine.fuel)
         .concurrency_support(false)
         .parallel_compilation(true)
         // Names of functions are enough in the text of a trap; offsets and unwind tables would double the artefacts.

@@ -92,4 +92,35 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The component, needed because its compiled code is not there, could not be had.
+    #[error("`{name}` has to be compiled, and its component cannot be read")]
+    Unreadable {
+        /// The function.
+        name: String,
+        /// What came in its place.
+        source: std::io::Error,
+    },
+    /// The component is another one than was asked for.
+    #[error(
+        "`{name}` should have the SHA-256 {expected}, and what was read has {found}; deploy it again"
+    )]
+    OtherComponent {
+        /// The function.
+        name: String,
+        /// The digest asked for, in hexadecimal.
+        expected: String,
+        /// The digest of the component.
+        found: String,
+    },
+    /// A limit on fuel was set on an engine that does not count fuel.
+    #[error(
+        "`{name}` has a limit of {limit} units of fuel, and its engine does not count fuel; load it with an engine that \
+         does, or leave the limit away"
+    )]
+    FuelNotCounted {
+        /// The function.
+        name: String,
+        /// The limit.
+        limit: u64,
+    },
 }

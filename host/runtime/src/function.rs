@@ -1,67 +1,96 @@
 //! A loaded component and its two doors.
 
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Request, Response};
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
 use wasmtime::Store;
-use wasmtime::component::{Component, Linker};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-use crate::artefact::{self, Origin};
+use crate::artefact::{Origin, Sheet};
+use crate::card;
+use crate::compiled::{Compiled, TYPED_DOOR};
+use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::error::LoadError;
+use crate::failure::Failure;
+use crate::http_door;
+use crate::idle::IdleInstances;
+use crate::invocation::{Invocation, Meter};
 use crate::limits::Limits;
 use crate::outbound::AllowedHosts;
-use crate::outcome::{Failure, Invocation, Meter, Outcome};
+use crate::policy::Policy;
 use crate::response::ResponseBody;
+use crate::run::Run;
 use crate::state::{Interruption, State};
-use crate::ticker::Running;
-use crate::typed_door::{CallError, Instance, bindings::TypedPre, model};
-use crate::{card, http_door, imports};
-
-/// What a function may use and reach, and who is told.
-#[derive(Clone, Default)]
-pub struct Policy {
-    /// What each request may use.
-    pub limits: Limits,
-    /// Where it may send HTTP requests.
-    pub outbound: AllowedHosts,
-    /// Told about every invocation.
-    pub meter: Option<Arc<dyn Meter>>,
-}
+use crate::typed_door::{CallError, Instance, model};
 
 /// A loaded function, ready to be called any number of times at once. Cheap to clone.
+///
+/// Its code, and the code it shares with other functions, stay in memory for as long as a clone, an [`Instance`] or a
+/// running request has it.
 #[derive(Clone)]
 pub struct Function(Arc<Inner>);
 
 struct Inner {
     engine: Engine,
-    name: String,
-    digest: [u8; 32],
-    card: Option<String>,
-    origin: Origin,
+    name: Arc<str>,
+    compiled: Arc<Compiled>,
     limits: Limits,
     outbound: Arc<AllowedHosts>,
     meter: Option<Arc<dyn Meter>>,
-    http: Option<ProxyPre<State>>,
-    typed: Option<TypedPre<State>>,
+    idle: Option<Arc<IdleInstances>>,
+}
+
+/// What a host needs to know of a function to list it, without loading it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    digest: Digest,
+    #[serde(flatten)]
+    sheet: Sheet,
+}
+
+impl Summary {
+    /// SHA-256 of the component.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest.0
+    }
+
+    /// The JSON of its `hyaline:card` section; `None` when it was not made by the packer.
+    pub fn card(&self) -> Option<&str> {
+        self.sheet.card.as_deref()
+    }
+
+    /// Whether it answers HTTP requests.
+    pub fn has_http_door(&self) -> bool {
+        self.sheet.http_door
+    }
+
+    /// Whether it takes batches.
+    pub fn has_typed_door(&self) -> bool {
+        self.sheet.typed_door
+    }
+
+    /// Bytes of the component.
+    pub fn size(&self) -> u64 {
+        self.sheet.size
+    }
+
+    /// SHA-256 of the code that it shares with other functions; `None` when all of its code is its own.
+    pub fn engine(&self) -> Option<[u8; 32]> {
+        self.sheet.engine.map(|engine| engine.0)
+    }
 }
 
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Function")
             .field("name", &self.0.name)
-            .field("origin", &self.0.origin)
+            .field("origin", &self.0.compiled.origin)
             .finish_non_exhaustive()
     }
 }
-
-/// The HTTP door, as its component export is named.
-const HTTP_DOOR: &str = "wasi:http/incoming-handler";
-/// The typed door, as its component export is named.
-const TYPED_DOOR: &str = "hyaline:function/model";
 
 impl Function {
     /// Checks, compiles (or finds compiled, when the engine has a cache) and links `component`. `name` is what errors
@@ -70,72 +99,113 @@ impl Function {
     /// # Errors
     ///
     /// [`LoadError`]: not a component, does not compile, imports something beyond `wasi:http/proxy`, exports neither
-    /// door, or has a door of the wrong type.
+    /// door, has a door of the wrong type, or a limit on fuel for an engine that does not count it.
     pub fn load(
         engine: &Engine,
         name: &str,
         component: &[u8],
         policy: Policy,
     ) -> Result<Self, LoadError> {
-        let card = card::read_card(name, component)?.map(str::to_owned);
-        let (compiled, origin) =
-            artefact::obtain(engine.wasm(), engine.config().cache.as_deref(), component).map_err(
-                |error| LoadError::Compile {
-                    name: name.into(),
-                    source: error.into(),
-                },
-            )?;
-        let component_type = compiled.component_type();
-        if let Some(import) = imports::first_forbidden(&component_type, engine.wasm()) {
-            return Err(LoadError::ForbiddenImport {
+        card::check_preamble(name, component)?;
+        let digest = Digest::of(component);
+        let compiled = match Compiled::from_cache(engine, digest) {
+            Some(compiled) => compiled,
+            None => Compiled::compile(engine, name, digest, component)?,
+        };
+        Function::new(engine, name.into(), Arc::new(compiled), policy)
+    }
+
+    /// Loads the function whose component has this SHA-256 from the engine's cache, which [`Function::load`] or
+    /// [`Function::prepare`] has filled, without reading the component. Costs a fraction of a millisecond, and more the
+    /// larger its model is. `component` is asked for the bytes when the compiled code is not there or is damaged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Function::load`], and [`LoadError::Unreadable`] and [`LoadError::OtherComponent`] when `component` is asked
+    /// and gives no bytes, or other ones.
+    pub fn load_cached(
+        engine: &Engine,
+        name: &str,
+        digest: [u8; 32],
+        policy: Policy,
+        component: impl FnOnce() -> io::Result<Vec<u8>>,
+    ) -> Result<Self, LoadError> {
+        let expected = Digest(digest);
+        if let Some(compiled) = Compiled::from_cache(engine, expected) {
+            return Function::new(engine, name.into(), Arc::new(compiled), policy);
+        }
+        let component = component().map_err(|source| LoadError::Unreadable {
+            name: name.into(),
+            source,
+        })?;
+        let found = Digest::of(&component);
+        if found != expected {
+            return Err(LoadError::OtherComponent {
                 name: name.into(),
-                import,
+                expected: expected.to_string(),
+                found: found.to_string(),
             });
         }
-        let exports: Vec<String> = component_type
-            .exports(engine.wasm())
-            .map(|(export, _)| export.to_owned())
-            .collect();
-        let has = |door: &str| {
-            exports
-                .iter()
-                .any(|export| export.split('@').next() == Some(door))
-        };
+        card::check_preamble(name, &component)?;
+        let compiled = Compiled::compile(engine, name, expected, &component)?;
+        Function::new(engine, name.into(), Arc::new(compiled), policy)
+    }
 
-        let link = |error: wasmtime::Error| LoadError::Link {
-            name: name.into(),
-            source: error.into(),
-        };
-        let http = has(HTTP_DOOR)
-            .then(|| http_door(engine, &compiled))
-            .transpose()
-            .map_err(link)?;
-        let typed = has(TYPED_DOOR)
-            .then(|| typed_door(engine, &compiled))
-            .transpose()
-            .map_err(link)?;
-        if http.is_none() && typed.is_none() {
-            let found = if exports.is_empty() {
-                "nothing".into()
-            } else {
-                exports.join(", ")
-            };
-            return Err(LoadError::NoDoor {
-                name: name.into(),
-                found,
+    /// Checks and compiles `component` into the engine's cache, for [`Function::load_cached`]. What it returns is all a
+    /// host needs to list the function.
+    ///
+    /// # Errors
+    ///
+    /// As [`Function::load`].
+    pub fn prepare(engine: &Engine, name: &str, component: &[u8]) -> Result<Summary, LoadError> {
+        Function::load(engine, name, component, Policy::default())
+            .map(|function| function.summary())
+    }
+
+    /// The same function under another policy. Requests that run go on under the old one.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::FuelNotCounted`]: the policy limits fuel, and the function's engine does not count it.
+    pub fn with_policy(&self, policy: Policy) -> Result<Self, LoadError> {
+        let inner = &self.0;
+        Function::new(
+            &inner.engine,
+            inner.name.clone(),
+            inner.compiled.clone(),
+            policy,
+        )
+    }
+
+    fn new(
+        engine: &Engine,
+        name: Arc<str>,
+        compiled: Arc<Compiled>,
+        policy: Policy,
+    ) -> Result<Self, LoadError> {
+        if let Some(limit) = policy.limits.fuel
+            && !engine.config().fuel
+        {
+            return Err(LoadError::FuelNotCounted {
+                name: name.to_string(),
+                limit,
             });
+        }
+        let idle = policy
+            .reuse
+            .filter(|reuse| reuse.requests > 1)
+            .map(IdleInstances::new);
+        if let Some(idle) = &idle {
+            engine.may_reclaim(idle);
         }
         Ok(Function(Arc::new(Inner {
             engine: engine.clone(),
-            name: name.into(),
-            digest: Sha256::digest(component).into(),
-            card,
-            origin,
+            name,
+            compiled,
             limits: policy.limits,
             outbound: Arc::new(policy.outbound),
             meter: policy.meter,
-            http,
-            typed,
+            idle,
         })))
     }
 
@@ -146,17 +216,25 @@ impl Function {
 
     /// SHA-256 of the component.
     pub fn digest(&self) -> [u8; 32] {
-        self.0.digest
+        self.0.compiled.digest.0
     }
 
     /// The JSON of its `hyaline:card` section; `None` when it was not made by the packer.
     pub fn card(&self) -> Option<&str> {
-        self.0.card.as_deref()
+        self.0.compiled.sheet.card.as_deref()
+    }
+
+    /// What a host needs to know of it to list it.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            digest: self.0.compiled.digest,
+            sheet: self.0.compiled.sheet.clone(),
+        }
     }
 
     /// Where its machine code came from.
     pub fn origin(&self) -> Origin {
-        self.0.origin
+        self.0.compiled.origin
     }
 
     /// What each of its requests may use.
@@ -166,15 +244,16 @@ impl Function {
 
     /// Whether [`Function::handle`] can be called.
     pub fn has_http_door(&self) -> bool {
-        self.0.http.is_some()
+        self.0.compiled.http.is_some()
     }
 
     /// Whether [`Function::predict`], [`Function::explain`] and [`Function::instance`] can be called.
     pub fn has_typed_door(&self) -> bool {
-        self.0.typed.is_some()
+        self.0.compiled.typed.is_some()
     }
 
-    /// Answers one HTTP request in a fresh instance. Must run inside a tokio runtime with time enabled.
+    /// Answers one HTTP request, in a fresh instance unless the policy allows reuse. Must run inside a tokio runtime with
+    /// time enabled.
     ///
     /// The answer is returned when the function has finished; only an answer that is long, or that the function pauses
     /// in, is streamed while it goes on. So a crash after the response was begun is still a [`Failure`] and not half an
@@ -188,12 +267,28 @@ impl Function {
         B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<wasmtime_wasi_http::Error>,
     {
-        let pre = self
-            .0
-            .http
-            .as_ref()
-            .ok_or(Failure::NoDoor { door: HTTP_DOOR })?;
-        http_door::handle(self.begin(Interruption::Yield), pre.clone(), request).await
+        http_door::handle(self, request, None).await
+    }
+
+    /// As [`Function::handle`], and gives the record of this one invocation to `receiver`, besides the policy's meter.
+    ///
+    /// It is called exactly once for every request that reaches the function (so not for [`Failure::NoDoor`]), when the
+    /// record is complete: before a whole answer is returned; after the function has finished and the body of a streamed
+    /// answer was read or dropped; when the future is dropped. It must not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Function::handle`].
+    pub async fn handle_metered<B>(
+        &self,
+        request: Request<B>,
+        receiver: impl FnOnce(Invocation) + Send + 'static,
+    ) -> Result<Response<ResponseBody>, Failure>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<wasmtime_wasi_http::Error>,
+    {
+        http_door::handle(self, request, Some(Box::new(receiver))).await
     }
 
     /// A fresh instance for calls through the typed door. It holds one of the engine's slots until it is dropped.
@@ -205,12 +300,10 @@ impl Function {
     ///
     /// [`Failure`]: no slot is free, the memory limit is below what the function starts with, or there is no typed door.
     pub fn instance(&self) -> Result<Instance, Failure> {
-        let pre = self
-            .0
-            .typed
-            .as_ref()
-            .ok_or(Failure::NoDoor { door: TYPED_DOOR })?;
-        Instance::start(self.begin(Interruption::Continue), pre)
+        let typed = self.0.compiled.typed.as_ref();
+        let pre = typed.ok_or(Failure::NoDoor { door: TYPED_DOOR })?;
+        let store = self.store(Interruption::Continue);
+        Instance::start(Run::new(self, store, false, None), pre)
     }
 
     /// Predicts in a fresh instance. Blocks the thread for as long as the function computes.
@@ -235,83 +328,29 @@ impl Function {
         self.instance()?.explain(batch, options)
     }
 
-    fn begin(&self, interruption: Interruption) -> Run {
-        let store = State::store(
-            &self.0.engine,
-            &self.0.limits,
-            &self.0.outbound,
-            interruption,
-        );
-        Run {
-            store,
-            function: self.clone(),
-            outcome: None,
-            _running: self.0.engine.run(),
-        }
-    }
-}
-
-fn http_door(engine: &Engine, component: &Component) -> wasmtime::Result<ProxyPre<State>> {
-    ProxyPre::new(engine.http_imports().instantiate_pre(component)?)
-}
-
-fn typed_door(engine: &Engine, component: &Component) -> wasmtime::Result<TypedPre<State>> {
-    let mut nothing = Linker::new(engine.wasm());
-    nothing.define_unknown_imports_as_traps(component)?;
-    TypedPre::new(nothing.instantiate_pre(component)?)
-}
-
-/// One invocation while it runs: the instance's store, and the duty to tell the meter how it ended, also when nobody
-/// waits for it any more.
-pub(crate) struct Run {
-    pub(crate) store: Store<State>,
-    function: Function,
-    outcome: Option<Outcome>,
-    _running: Running,
-}
-
-impl Run {
-    /// What stopped the instance, in the words for the caller.
-    pub(crate) fn failure(&self, error: &wasmtime::Error) -> Failure {
-        let slots = self.function.0.engine.config().concurrency;
-        Failure::from_error(error, slots, self.store.data().last_words().as_deref())
+    /// A store for a new instance, its limits armed.
+    pub(crate) fn store(&self, interruption: Interruption) -> Store<State> {
+        let inner = &self.0;
+        State::store(&inner.engine, &inner.limits, &inner.outbound, interruption)
     }
 
-    /// The longest it may run, as of now.
-    pub(crate) fn deadline_failure(&self) -> Failure {
-        Failure::Deadline {
-            limit: self.function.0.limits.deadline,
-        }
+    pub(crate) fn http(&self) -> Option<&ProxyPre<State>> {
+        self.0.compiled.http.as_ref()
     }
 
-    /// Writes the record of what ran since the start or the last record.
-    pub(crate) fn record(&mut self, outcome: Outcome) {
-        self.outcome = Some(outcome.clone());
-        let Some(meter) = &self.function.0.meter else {
-            return;
-        };
-        let usage = &self.store.data().usage;
-        let wall: Duration = usage.elapsed();
-        meter.record(&Invocation {
-            function: self.function.0.name.clone(),
-            wall,
-            peak_memory: usage.peak_memory(),
-            outcome,
-        });
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
     }
 
-    /// Starts the clock of the next call on the same instance.
-    pub(crate) fn restart(&mut self) {
-        if self.outcome.take().is_some() {
-            self.store.data_mut().usage.restart();
-        }
+    pub(crate) fn meter(&self) -> Option<Arc<dyn Meter>> {
+        self.0.meter.clone()
     }
-}
 
-impl Drop for Run {
-    fn drop(&mut self) {
-        if self.outcome.is_none() {
-            self.record(Outcome::Abandoned);
-        }
+    pub(crate) fn idle(&self) -> Option<&Arc<IdleInstances>> {
+        self.0.idle.as_ref()
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.0.name.clone()
     }
 }

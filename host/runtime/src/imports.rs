@@ -18,12 +18,16 @@ const PROXY: [&str; 11] = [
     "wasi:random/random",
 ];
 
-/// The first import of a component that `wasi:http/proxy` does not offer.
-pub(crate) fn first_forbidden(component: &types::Component, engine: &Engine) -> Option<String> {
+/// The first import of a component that `wasi:http/proxy` does not offer; `offered` is one more name that is fine.
+pub(crate) fn first_forbidden(
+    component: &types::Component,
+    engine: &Engine,
+    offered: Option<&str>,
+) -> Option<String> {
     component
         .imports(engine)
         .map(|(name, _)| name)
-        .find(|name| !is_offered(name))
+        .find(|name| !is_offered(name) && Some(*name) != offered)
         .map(str::to_owned)
 }
 

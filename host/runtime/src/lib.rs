@@ -1,11 +1,13 @@
 //! Runs functions: a trained model with its explainer, as one WebAssembly component.
 //!
 //! Every request gets a fresh instance of the component, made from a pooled slot and a copy-on-write image of its
-//! memory, and that instance is gone when the answer is complete. Nothing a request did can be seen by the next one.
+//! memory, and that instance is gone when the answer is complete. Nothing a request did can be seen by the next one,
+//! unless a function's [`Policy`] allows [`Reuse`].
 //!
 //! ```text
 //! Engine ── one per process: compiler, instance pool, clock for deadlines, artefact cache
-//!   └─ Function ── one per component: compiled, linked, checked for what it imports
+//!   └─ Function ── one per component: compiled, linked, checked for what it imports; functions packed with the same
+//!        │         engine share its machine code
 //!        ├─ handle    the HTTP door  (wasi:http/incoming-handler)    async
 //!        └─ predict   the typed door (hyaline:function/model)        sync, no host calls at all
 //! ```
@@ -21,26 +23,39 @@
 
 mod artefact;
 mod card;
+mod compiled;
+mod console;
+mod core_split;
+mod digest;
 mod engine;
 mod error;
+mod failure;
 mod function;
 mod http_door;
+mod idle;
 mod imports;
+mod invocation;
 mod limits;
 mod outbound;
-mod outcome;
+mod policy;
+mod request;
 mod response;
+mod run;
+mod split;
 mod state;
 mod ticker;
 mod typed_door;
 
 pub use artefact::Origin;
 pub use card::read_card;
+pub use console::Written;
 pub use engine::{Engine, EngineConfig};
 pub use error::{EngineError, LoadError};
-pub use function::{Function, Policy};
+pub use failure::Failure;
+pub use function::{Function, Summary};
+pub use invocation::{Invocation, Meter, Outcome};
 pub use limits::Limits;
 pub use outbound::{AllowedHosts, AllowedHostsError};
-pub use outcome::{Failure, Invocation, Meter, Outcome};
+pub use policy::{Policy, Reuse};
 pub use response::ResponseBody;
 pub use typed_door::{CallError, Instance, model};

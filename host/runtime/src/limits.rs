@@ -13,6 +13,9 @@ pub struct Limits {
     pub memory: u64,
     /// Table elements, summed over all tables of the instance.
     pub table_elements: u64,
+    /// Units of fuel, about one per WebAssembly instruction. Only on an engine that counts it
+    /// ([`EngineConfig::fuel`](crate::EngineConfig::fuel)). `None`: as much as the deadline allows.
+    pub fuel: Option<u64>,
 }
 
 impl Default for Limits {
@@ -22,6 +25,7 @@ impl Default for Limits {
             deadline: Duration::from_secs(30),
             memory: 128 << 20,
             table_elements: 200_000,
+            fuel: None,
         }
     }
 }
@@ -58,9 +62,10 @@ impl Usage {
         }
     }
 
-    /// Starts the time of the next call on the same instance. Memory stays counted.
+    /// Starts the time of the next call on the same instance. Memory stays counted, because it stays.
     pub(crate) fn restart(&mut self) {
         self.started = Instant::now();
+        self.peak_memory = self.memory;
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -73,6 +78,10 @@ impl Usage {
 
     pub(crate) fn deadline(&self) -> Instant {
         self.started + self.limits.deadline
+    }
+
+    pub(crate) fn fuel(&self) -> Option<u64> {
+        self.limits.fuel
     }
 
     pub(crate) fn deadline_breach(&self) -> Breach {
@@ -137,6 +146,7 @@ mod tests {
         deadline: Duration::from_secs(1),
         memory: 1000,
         table_elements: 10,
+        fuel: None,
     };
 
     #[test]

@@ -10,8 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
+use crate::failure::Failure;
 use crate::http_door::body_failure;
-use crate::outcome::Failure;
+use crate::invocation::Ledger;
 
 /// The body of a function's answer: whole when the function had finished, else a stream. A stream whose function fails
 /// ends with an error, so that a cut answer never looks complete.
@@ -23,6 +24,8 @@ enum Kind {
         taken: VecDeque<Frame<Bytes>>,
         rest: HyperOutgoingBody,
         guest: Option<StreamingGuest>,
+        /// Held until the answer has been read or dropped.
+        ledger: Option<Arc<Ledger>>,
     },
 }
 
@@ -85,8 +88,14 @@ impl ResponseBody {
         taken: VecDeque<Frame<Bytes>>,
         rest: HyperOutgoingBody,
         guest: Option<StreamingGuest>,
+        ledger: Option<Arc<Ledger>>,
     ) -> Self {
-        ResponseBody(Kind::Stream { taken, rest, guest })
+        ResponseBody(Kind::Stream {
+            taken,
+            rest,
+            guest,
+            ledger,
+        })
     }
 }
 
@@ -100,17 +109,36 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match &mut self.get_mut().0 {
             Kind::Whole(frames) => Poll::Ready(frames.pop_front().map(Ok)),
-            Kind::Stream { taken, rest, guest } => {
-                if let Some(frame) = taken.pop_front() {
-                    return Poll::Ready(Some(Ok(frame)));
-                }
-                let frame = std::task::ready!(Pin::new(rest).poll_frame(context));
+            Kind::Stream {
+                taken,
+                rest,
+                guest,
+                ledger,
+            } => {
+                let frame = match taken.pop_front() {
+                    Some(frame) => Some(Ok(frame)),
+                    None => std::task::ready!(Pin::new(rest).poll_frame(context)),
+                };
                 Poll::Ready(match (frame, guest) {
-                    (Some(frame), _) => Some(frame.map_err(|error| body_failure(&error))),
-                    (None, None) => None,
-                    (None, Some(guest)) => {
-                        guest.released = true;
-                        guest.fault.get().cloned().map(Err)
+                    (Some(Ok(frame)), _) => {
+                        if let Some(ledger) = ledger {
+                            ledger.add_bytes_out(frame.data_ref().map_or(0, Bytes::len) as u64);
+                        }
+                        Some(Ok(frame))
+                    }
+                    (Some(Err(error)), _) => {
+                        let failure = body_failure(&error);
+                        if let Some(ledger) = ledger {
+                            ledger.fail(&failure);
+                        }
+                        Some(Err(failure))
+                    }
+                    (None, guest) => {
+                        *ledger = None;
+                        guest.as_mut().and_then(|guest| {
+                            guest.released = true;
+                            guest.fault.get().cloned().map(Err)
+                        })
                     }
                 })
             }

@@ -6,7 +6,6 @@ use std::time::Instant;
 use http::HeaderName;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::{
@@ -14,14 +13,15 @@ use wasmtime_wasi_http::{
     WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
+use crate::console::{Console, Written};
 use crate::engine::Engine;
 use crate::limits::{Limits, Usage};
 use crate::outbound::AllowedHosts;
 
 /// Host objects (bodies, headers, streams) one instance may hold at once.
 const MAX_RESOURCES: usize = 4096;
-/// Bytes of a guest's standard error kept for the text of a trap; standard output is discarded.
-const STDERR_KEPT: usize = 4 << 10;
+/// Host objects that an instance may keep from one request to the next: its standard streams, a clock.
+const KEPT_RESOURCES: usize = 8;
 /// What a guest can leave in its response body before it must wait for the host to take it: chunks, and bytes each.
 const BODY_CHUNKS: usize = 16;
 const BODY_CHUNK_SIZE: usize = 64 << 10;
@@ -37,7 +37,8 @@ pub(crate) struct State {
 
 struct Wasi {
     context: WasiCtx,
-    stderr: MemoryOutputPipe,
+    stdout: Console,
+    stderr: Console,
 }
 
 impl State {
@@ -62,7 +63,6 @@ impl State {
         };
         let mut store = Store::new(engine.wasm(), state);
         store.limiter(|state| &mut state.usage);
-        store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |context| {
             let usage = &context.data().usage;
             if Instant::now() >= usage.deadline() {
@@ -73,19 +73,52 @@ impl State {
                 Interruption::Continue => UpdateDeadline::Continue(1),
             })
         });
+        arm(&mut store);
         store
+    }
+
+    /// Makes a store ready for the next call on its instance: clock, fuel and console start anew.
+    pub(crate) fn restart(store: &mut Store<State>) {
+        store.data_mut().usage.restart();
+        // What a guest said between two calls belongs to neither.
+        store.data().take_written();
+        arm(store);
+    }
+
+    /// Fuel burnt since the start or the last restart; `None`: the engine does not count it.
+    pub(crate) fn fuel_burnt(store: &Store<State>) -> Option<u64> {
+        let left = store.get_fuel().ok()?;
+        Some(tank(store.data()) - left)
     }
 
     /// The last line the guest wrote to its standard error.
     pub(crate) fn last_words(&self) -> Option<String> {
-        let said = self.wasi.as_ref()?.stderr.contents();
-        let said = String::from_utf8_lossy(&said);
-        said.lines()
-            .rev()
-            .map(str::trim)
-            .find(|line| !line.is_empty())
-            .map(str::to_owned)
+        self.wasi.as_ref()?.stderr.last_line()
     }
+
+    /// What the guest wrote since this was last asked: to standard output, to standard error.
+    pub(crate) fn take_written(&self) -> (Option<Written>, Option<Written>) {
+        match &self.wasi {
+            None => (None, None),
+            Some(wasi) => (wasi.stdout.take(), wasi.stderr.take()),
+        }
+    }
+
+    /// Whether the guest holds so little of the host that it may answer another request.
+    pub(crate) fn is_tidy(&mut self) -> bool {
+        self.table.iter_mut().take(KEPT_RESOURCES + 1).count() <= KEPT_RESOURCES
+    }
+}
+
+/// The fuel that a call starts with.
+fn tank(state: &State) -> u64 {
+    state.usage.fuel().unwrap_or(u64::MAX)
+}
+
+fn arm(store: &mut Store<State>) {
+    store.set_epoch_deadline(1);
+    // It fails exactly when the engine does not count fuel; a limit is not set then.
+    let _ = store.set_fuel(tank(store.data()));
 }
 
 /// What happens on a tick of the clock to code within its deadline.
@@ -102,9 +135,14 @@ impl WasiView for State {
         // Made when first asked for: most functions never use a clock or a random number, and seeding costs more than
         // a prediction.
         let wasi = self.wasi.get_or_insert_with(|| {
-            let stderr = MemoryOutputPipe::new(STDERR_KEPT);
-            let context = WasiCtx::builder().stderr(stderr.clone()).build();
-            Wasi { context, stderr }
+            let (stdout, stderr) = (Console::default(), Console::default());
+            let mut context = WasiCtx::builder();
+            context.stdout(stdout.clone()).stderr(stderr.clone());
+            Wasi {
+                context: context.build(),
+                stdout,
+                stderr,
+            }
         });
         WasiCtxView {
             ctx: &mut wasi.context,

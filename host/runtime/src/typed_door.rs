@@ -1,7 +1,10 @@
 //! The typed door: batches in, numbers out, no HTTP and no host calls.
 
-use crate::function::Run;
-use crate::outcome::{Failure, Outcome};
+use wasmtime::PoolConcurrencyLimitError;
+
+use crate::failure::Failure;
+use crate::invocation::Outcome;
+use crate::run::Run;
 use crate::state::State;
 
 #[expect(
@@ -67,11 +70,20 @@ pub struct Instance {
 
 impl Instance {
     pub(crate) fn start(mut run: Run, pre: &bindings::TypedPre<State>) -> Result<Self, Failure> {
-        match pre.instantiate(&mut run.store) {
+        let made = run.counted(|run| match pre.instantiate(run.store()) {
+            Err(error)
+                if error.is::<PoolConcurrencyLimitError>()
+                    && run.function().engine().reclaim() =>
+            {
+                pre.instantiate(run.store())
+            }
+            made => made,
+        });
+        match made {
             Ok(typed) => Ok(Instance { run, typed }),
             Err(error) => {
                 let failure = run.failure(&error);
-                run.record(Outcome::Failed(failure.clone()));
+                run.end(Outcome::Failed(failure.clone()));
                 Err(failure)
             }
         }
@@ -86,7 +98,7 @@ impl Instance {
         self.call(|typed, run| {
             typed
                 .hyaline_function_model()
-                .call_predict(&mut run.store, batch)
+                .call_predict(run.store(), batch)
         })?
         .map_err(CallError::Refused)
     }
@@ -104,7 +116,7 @@ impl Instance {
         self.call(|typed, run| {
             typed
                 .hyaline_function_model()
-                .call_explain(&mut run.store, batch, options)
+                .call_explain(run.store(), batch, options)
         })?
         .map_err(CallError::Refused)
     }
@@ -115,7 +127,7 @@ impl Instance {
     ///
     /// [`Failure`]: the function failed.
     pub fn card(&mut self) -> Result<String, Failure> {
-        self.call(|typed, run| typed.hyaline_function_model().call_card(&mut run.store))
+        self.call(|typed, run| typed.hyaline_function_model().call_card(run.store()))
     }
 
     fn call<T>(
@@ -123,11 +135,14 @@ impl Instance {
         export: impl FnOnce(&bindings::Typed, &mut Run) -> wasmtime::Result<T>,
     ) -> Result<T, Failure> {
         self.run.restart();
-        let result = export(&self.typed, &mut self.run).map_err(|error| self.run.failure(&error));
-        self.run.record(match &result {
+        let typed = &self.typed;
+        let result = self.run.counted(|run| export(typed, run));
+        let result = result.map_err(|error| self.run.failure(&error));
+        self.run.end(match &result {
             Ok(_) => Outcome::Answered,
             Err(failure) => Outcome::Failed(failure.clone()),
         });
+        self.run.close();
         result
     }
 }

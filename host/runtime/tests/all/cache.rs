@@ -12,6 +12,7 @@ fn engine(cache: &Path, concurrency: u32) -> Engine {
     Engine::new(EngineConfig {
         concurrency,
         cache: Some(cache.into()),
+        ..EngineConfig::default()
     })
     .expect("an engine starts")
 }
@@ -42,7 +43,7 @@ async fn the_second_load_comes_from_disk() {
     let cache = directory.path().join("made/on/demand");
     assert_eq!(origin(&cache).await, Origin::Compiled);
     assert_eq!(origin(&cache).await, Origin::Cached);
-    assert_eq!(files(&cache).len(), 1, "nothing but the artefact is left");
+    assert_eq!(files(&cache).len(), 2, "nothing but the code and its engine");
 }
 
 #[tokio::test]
@@ -61,57 +62,67 @@ async fn another_component_or_another_configuration_looks_for_another_file() {
     };
     assert_eq!(load(&guests::echo()), Origin::Compiled);
     assert_eq!(load(&guests::echo()), Origin::Cached);
-    assert_eq!(files(directory.path()).len(), 2);
+    assert_eq!(files(directory.path()).len(), 4);
 }
 
+/// The function's own code and the engine's.
 #[tokio::test]
-async fn any_damage_to_the_file_is_noticed_and_repaired() {
+async fn any_damage_to_a_file_is_noticed_and_repaired() {
     let directory = tempfile::tempdir().unwrap();
     origin(directory.path()).await;
-    let artefact = files(directory.path()).remove(0);
-    let sound = fs::read(&artefact).unwrap();
-    let flipped = |at: usize| {
-        let mut bytes = sound.clone();
-        bytes[at] ^= 1;
-        bytes
-    };
-    let damages = [
-        Vec::new(),
-        sound[..20].to_vec(),
-        sound[..sound.len() / 2].to_vec(),
-        sound[..sound.len() - 1].to_vec(),
-        flipped(0),
-        flipped(sound.len() / 2),
-        flipped(sound.len() - 1),
-        flipped(sound.len() - 40),
-        [&sound[..], b"more"].concat(),
-    ];
-    for (index, damage) in damages.iter().enumerate() {
-        fs::write(&artefact, damage).unwrap();
-        assert_eq!(
-            origin(directory.path()).await,
-            Origin::Compiled,
-            "damage {index}"
-        );
-        assert_eq!(
-            origin(directory.path()).await,
-            Origin::Cached,
-            "damage {index} was repaired"
-        );
+    for artefact in files(directory.path()) {
+        let sound = fs::read(&artefact).unwrap();
+        let flipped = |at: usize| {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1;
+            bytes
+        };
+        let damages = [
+            Vec::new(),
+            sound[..20].to_vec(),
+            sound[..sound.len() / 2].to_vec(),
+            sound[..sound.len() - 1].to_vec(),
+            flipped(0),
+            flipped(sound.len() / 2),
+            flipped(sound.len() - 1),
+            flipped(sound.len() - 20),
+            flipped(sound.len() - 40),
+            [&sound[..], b"more"].concat(),
+        ];
+        for (index, damage) in damages.iter().enumerate() {
+            fs::write(&artefact, damage).unwrap();
+            assert_eq!(
+                origin(directory.path()).await,
+                Origin::Compiled,
+                "damage {index}"
+            );
+            assert_eq!(
+                origin(directory.path()).await,
+                Origin::Cached,
+                "damage {index} was repaired"
+            );
+        }
     }
 }
 
 #[tokio::test]
 async fn a_sound_file_that_is_no_artefact_of_this_engine_is_compiled_anew() {
-    use sha2::{Digest as _, Sha256};
     let directory = tempfile::tempdir().unwrap();
     origin(directory.path()).await;
-    let artefact = files(directory.path()).remove(0);
-    let foreign = b"\x7fELF, but from another version";
-    let signed = [&foreign[..], b"hyaline1", &Sha256::digest(foreign)[..]].concat();
-    fs::write(&artefact, signed).unwrap();
-    assert_eq!(origin(directory.path()).await, Origin::Compiled);
-    assert_eq!(origin(directory.path()).await, Origin::Cached);
+    let sheet = br#"{"engine":null,"card":null,"http_door":true,"typed_door":false,"size":1}"#;
+    let foreign = [
+        b"\x7fELF, but from another version",
+        &sheet[..],
+        &(sheet.len() as u32).to_le_bytes(),
+    ]
+    .concat();
+    let checksum = xxhash_rust::xxh3::xxh3_128(&foreign).to_le_bytes();
+    let signed = [&foreign[..], &checksum, b"hyaline2"].concat();
+    for artefact in files(directory.path()) {
+        fs::write(&artefact, &signed).unwrap();
+        assert_eq!(origin(directory.path()).await, Origin::Compiled);
+        assert_eq!(origin(directory.path()).await, Origin::Cached);
+    }
 }
 
 #[tokio::test]
@@ -135,9 +146,9 @@ async fn a_cache_that_others_can_write_is_not_used() {
     assert_eq!(origin(directory.path()).await, Origin::Cached);
 }
 
-/// Runs this very test in processes of its own, with the directory in the environment, to have them race for one file.
+/// Runs this very test in processes of its own, with the directory in the environment, to have them race for the same files.
 #[tokio::test]
-async fn two_processes_at_once_leave_one_sound_file() {
+async fn processes_at_once_leave_sound_files() {
     const SHARED: &str = "HYALINE_TEST_SHARED_CACHE";
     if let Some(shared) = std::env::var_os(SHARED) {
         origin(Path::new(&shared)).await;
@@ -150,7 +161,7 @@ async fn two_processes_at_once_leave_one_sound_file() {
             Command::new(&this)
                 .args([
                     "--exact",
-                    "cache::two_processes_at_once_leave_one_sound_file",
+                    "cache::processes_at_once_leave_sound_files",
                 ])
                 .env(SHARED, directory.path())
                 .stdout(std::process::Stdio::null())
@@ -161,7 +172,7 @@ async fn two_processes_at_once_leave_one_sound_file() {
     for mut racer in racers {
         assert!(racer.wait().unwrap().success());
     }
-    assert_eq!(files(directory.path()).len(), 1);
+    assert_eq!(files(directory.path()).len(), 2);
     assert_eq!(origin(directory.path()).await, Origin::Cached);
 }
 

@@ -79,7 +79,7 @@ async fn a_record_is_kept_of_every_invocation() {
     assert_eq!(records.len(), 2);
     for record in records.iter() {
         assert_eq!(
-            (record.function.as_str(), &record.outcome),
+            (&*record.function, &record.outcome),
             ("guest", &Outcome::Answered)
         );
         assert_eq!(record.peak_memory, 2 << 16);

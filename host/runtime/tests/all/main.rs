@@ -4,9 +4,15 @@
 mod guests;
 
 mod cache;
+mod cached;
 mod doors;
+mod fuel;
 mod misbehaviour;
+mod policy;
+mod records;
 mod refusals;
+mod reuse;
+mod sharing;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,6 +28,7 @@ fn engine() -> Engine {
     Engine::new(EngineConfig {
         concurrency: 8,
         cache: None,
+        ..EngineConfig::default()
     })
     .expect("an engine starts")
 }
@@ -32,12 +39,17 @@ fn tight() -> Limits {
         deadline: Duration::from_millis(100),
         memory: 1 << 20,
         table_elements: 1000,
+        fuel: None,
     }
 }
 
 fn load(component: &[u8], limits: Limits) -> Function {
+    load_in(&engine(), component, limits)
+}
+
+fn load_in(engine: &Engine, component: &[u8], limits: Limits) -> Function {
     Function::load(
-        &engine(),
+        engine,
         "guest",
         component,
         Policy {

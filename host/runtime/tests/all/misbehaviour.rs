@@ -129,10 +129,8 @@ async fn a_function_that_starts_above_its_memory_limit_does_not_start() {
 
 #[tokio::test]
 async fn returning_without_a_response_is_a_failure() {
-    let (function, _) = metered(&guests::http(""), tight());
-    let failure = get(&function).await.err().unwrap();
     assert_eq!(
-        failure.to_string(),
+        failure_of("").await,
         "the function returned without setting a response"
     );
 }

@@ -17,6 +17,11 @@
   (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
     (func $write_flush (param i32 i32 i32 i32)))
   (import "wasi:io/streams@0.2.0" "[method]input-stream.blocking-read" (func $read (param i32 i64 i32)))
+  (import "wasi:io/streams@0.2.0" "[resource-drop]input-stream" (func $drop_input (param i32)))
+  (import "wasi:http/types@0.2.0" "[resource-drop]incoming-body" (func $drop_body (param i32)))
+  (import "wasi:http/types@0.2.0" "[resource-drop]incoming-request" (func $drop_request (param i32)))
+  (import "wasi:cli/stdout@0.2.0" "get-stdout" (func $stdout (result i32)))
+  (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
   (import "wasi:io/streams@0.2.0" "[resource-drop]output-stream" (func $drop_stream (param i32)))
 
   (memory (export "memory") 2)
@@ -52,6 +57,11 @@
   ;; Writes at most 4096 bytes to the body.
   (func $write (param $at i32) (param $length i32)
     (call $write_flush (global.get $out_stream) (local.get $at) (local.get $length) (i32.const 64)))
+
+  ;; Writes at most 4096 bytes to one of the standard outputs.
+  (func $say (param $stream i32) (param $at i32) (param $length i32)
+    (call $write_flush (local.get $stream) (local.get $at) (local.get $length) (i32.const 64))
+    (call $drop_stream (local.get $stream)))
 
   (func $end
     (call $drop_stream (global.get $out_stream))

@@ -1,4 +1,4 @@
-//! How an invocation ended, and what it took.
+//! Why a function gave no answer.
 
 use std::time::Duration;
 
@@ -32,6 +32,14 @@ pub enum Failure {
         /// Elements it may have.
         limit: u64,
     },
+    /// It burnt more fuel than its limit.
+    #[error(
+        "the function used up its {limit} units of fuel; ask for less at once, or have its operator raise `limits.fuel`"
+    )]
+    Fuel {
+        /// Units it may burn.
+        limit: u64,
+    },
     /// It crashed.
     #[error("the function crashed: {0}")]
     Trap(String),
@@ -57,14 +65,22 @@ pub enum Failure {
 
 impl Failure {
     /// Finds out what stopped an instance. `slots` is the engine's concurrency; `said` is what the guest last wrote to
-    /// its standard error, if anything.
-    pub(crate) fn from_error(error: &wasmtime::Error, slots: u32, said: Option<&str>) -> Self {
+    /// its standard error, if anything, and `fuel` its limit.
+    pub(crate) fn from_error(
+        error: &wasmtime::Error,
+        slots: u32,
+        said: Option<&str>,
+        fuel: Option<u64>,
+    ) -> Self {
         if let Some(breach) = error.downcast_ref::<Breach>() {
             return match *breach {
                 Breach::Deadline { limit } => Failure::Deadline { limit },
                 Breach::Memory { asked, limit } => Failure::Memory { asked, limit },
                 Breach::Table { asked, limit } => Failure::Table { asked, limit },
             };
+        }
+        if let (Some(Trap::OutOfFuel), Some(limit)) = (error.downcast_ref::<Trap>(), fuel) {
+            return Failure::Fuel { limit };
         }
         if error.is::<PoolConcurrencyLimitError>() {
             return Failure::Capacity { slots };
@@ -86,41 +102,5 @@ impl Failure {
             text.push_str(&format!("; it said: {said}"));
         }
         Failure::Trap(text)
-    }
-}
-
-/// How an invocation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It answered. An answer that says the request was bad is an answer.
-    Answered,
-    /// It did not.
-    Failed(Failure),
-    /// Nobody waited for it any more, and it was stopped.
-    Abandoned,
-}
-
-/// The metering record of one invocation: one request, one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invocation {
-    /// The function.
-    pub function: String,
-    /// Wall time from before the instance was made until its work was done.
-    pub wall: Duration,
-    /// The most linear memory it held, in bytes, all memories together, the model image included.
-    pub peak_memory: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-}
-
-/// Receives one [`Invocation`] for every request a function ran, also when it failed.
-pub trait Meter: Send + Sync {
-    /// Called on the thread that ran the function, before the answer is sent: it must not block.
-    fn record(&self, invocation: &Invocation);
-}
-
-impl<F: Fn(&Invocation) + Send + Sync> Meter for F {
-    fn record(&self, invocation: &Invocation) {
-        self(invocation);
     }
 }
