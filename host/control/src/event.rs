@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Something that an operator wants to know, as a CloudEvents 1.0 JSON document without its `specversion`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Counts up without gaps.
+    /// Counts up, over restarts too.
     pub id: u64,
     /// When.
     pub time: Timestamp,

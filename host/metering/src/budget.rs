@@ -57,6 +57,14 @@ pub enum BudgetState {
     Spent,
 }
 
+/// Judges a budget that nobody has yet.
+///
+/// # Errors
+/// [`BudgetError`]: an amount that is negative, not a number or above 10¹⁵, or a threshold outside 0 to 1.
+pub fn check_budget(budget: &Budget) -> Result<(), BudgetError> {
+    Allowance::new(*budget).map(drop)
+}
+
 /// A budget that has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Budget", into = "Budget")]

@@ -26,7 +26,7 @@ mod store;
 mod totals;
 
 pub use account::{Subject, Verdict, VerdictKind};
-pub use budget::{BudgetError, BudgetState, BudgetStatus};
+pub use budget::{BudgetError, BudgetState, BudgetStatus, check_budget};
 pub use cell::{Meter, VersionMeter};
 pub use csv::csv;
 pub use error::LedgerError;
