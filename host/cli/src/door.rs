@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::progress::Progress;
 use crate::question::Subject;
-use crate::{inspect, serve};
+use crate::{host, inspect};
 
 /// Rows in one request: enough for the engine's inner loops, little memory. Where the function answers fewer in one
 /// request, it is asked about fewer.
@@ -52,7 +52,8 @@ impl Door {
         progress.step(format_args!("compiling `{}`", card.name));
         let engine = Engine::new(EngineConfig {
             concurrency: 1,
-            cache: serve::cache_folder(),
+            cache: host::cache_folder(),
+            ..EngineConfig::default()
         })?;
         let policy = Policy {
             limits: Limits {

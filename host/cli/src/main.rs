@@ -12,13 +12,13 @@ mod bench;
 mod chart;
 mod control;
 mod door;
+mod host;
 mod inspect;
 mod overview;
 mod pack;
 mod progress;
 mod question;
 mod rows;
-mod serve;
 mod table;
 mod verify;
 
@@ -57,9 +57,15 @@ enum Command {
     /// Show typical rows, and rows that are not
     Prototypes(ask::Prototypes),
     /// Serve the functions of a spin.toml
-    Up(serve::Up),
+    Up(host::Up),
     /// Serve one function
-    Serve(serve::Serve),
+    Serve(host::Serve),
+    /// Look at a host's configuration
+    Config(host::Config),
+    /// Answer AWS Lambda's events: the bootstrap of a `provided.al2023` function
+    Lambda(host::Lambda),
+    /// Write ready files for another platform
+    Export(Box<host::Export>),
     /// Bring a function to a host, as a new version
     Deploy(Box<control::Deploy>),
     /// List a host's functions
@@ -90,6 +96,10 @@ enum Command {
     Budgets(control::Budgets),
     /// Tell what happened on a host
     Events(control::Events),
+    /// Put a function into an OCI registry
+    Push(control::Push),
+    /// Take a function out of an OCI registry
+    Pull(control::Pull),
     /// Put load on a URL and report throughput and latencies
     Bench(Box<bench::Bench>),
 }
@@ -106,8 +116,11 @@ fn main() -> ExitCode {
         Command::Importance(arguments) => ask::importance(&arguments),
         Command::Dependence(arguments) => ask::dependence(&arguments),
         Command::Prototypes(arguments) => ask::prototypes(&arguments),
-        Command::Up(arguments) => serve::up(&arguments),
-        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Up(arguments) => host::up(&arguments),
+        Command::Serve(arguments) => host::serve(&arguments),
+        Command::Config(arguments) => host::config(&arguments),
+        Command::Lambda(arguments) => host::lambda(&arguments),
+        Command::Export(arguments) => host::export(&arguments),
         Command::Deploy(arguments) => control::deploy(&arguments),
         Command::Functions(arguments) => control::functions(&arguments),
         Command::Versions(arguments) => control::versions(&arguments),
@@ -123,6 +136,8 @@ fn main() -> ExitCode {
         Command::Usage(arguments) => control::usage(&arguments),
         Command::Budgets(arguments) => control::budgets(&arguments),
         Command::Events(arguments) => control::events(&arguments),
+        Command::Push(arguments) => control::push(&arguments),
+        Command::Pull(arguments) => control::pull(&arguments),
         Command::Bench(arguments) => bench::bench(&arguments),
     };
     match done {

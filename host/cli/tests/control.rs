@@ -168,7 +168,7 @@ fn a_function_is_deployed_with_its_description_and_promoted() {
     )]);
     let said = host.answer(&["deploy", "credit", &component(), "--description", "a&b c"]);
     assert!(
-        said.starts_with("credit version 4 deployed: 1.50 MiB, sha256 "),
+        said.starts_with("credit version 4 deployed: 1.50 MiB, sha256:ab"),
         "{said}"
     );
     assert!(said.ends_with(", live\n"), "{said}");

@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use hyaline_runtime::AllowedHosts;
-
 use crate::error::ApplicationError;
 use crate::manifest;
-use crate::route::Route;
+use crate::data::Route;
 
 /// What to serve: components, and the routes that lead to them. Nothing of it is loaded yet.
 #[derive(Clone, Debug)]
@@ -28,8 +26,8 @@ pub struct Component {
     pub description: String,
     /// The Wasm file.
     pub path: PathBuf,
-    /// Where it may send requests.
-    pub outbound: AllowedHosts,
+    /// Where it may send requests, as Spin writes it.
+    pub allowed_outbound_hosts: Vec<String>,
     /// How to make the file.
     pub build: Option<Build>,
 }
@@ -41,6 +39,8 @@ pub struct Build {
     pub commands: Vec<String>,
     /// Where to run them.
     pub directory: PathBuf,
+    /// Files, by patterns relative to that folder, whose change makes building again worth it.
+    pub watch: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,12 +70,22 @@ impl Application {
         manifest::parse(&text, &path, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// One component, at every path.
+    /// No components: for a host that serves what is deployed to it.
+    pub fn nothing() -> Self {
+        Application {
+            name: "hyaline".into(),
+            version: String::new(),
+            description: String::new(),
+            components: Vec::new(),
+            routes: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// One component, at every path, under a name made of its file's.
     pub fn single(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
-        let id = path.file_stem().map_or("function".into(), |stem| {
-            stem.to_string_lossy().into_owned()
-        });
+        let id = function_name(&path.file_stem().unwrap_or_default().to_string_lossy());
         let route = Route::parse("/...").expect("a constant route is sound");
         Application {
             name: id.clone(),
@@ -85,7 +95,7 @@ impl Application {
                 id: id.clone(),
                 description: String::new(),
                 path: path.into(),
-                outbound: AllowedHosts::none(),
+                allowed_outbound_hosts: Vec::new(),
                 build: None,
             }],
             routes: vec![RoutedComponent {
@@ -116,8 +126,50 @@ impl Application {
         &self.components
     }
 
+    /// The routes that lead to a component.
+    pub(crate) fn routes_of(&self, component: &str) -> impl Iterator<Item = &Route> {
+        let routes = self.routes.iter().filter(move |routed| routed.component == component);
+        routes.map(|routed| &routed.route)
+    }
+
     /// What the manifest says that this host ignores, one sentence each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+}
+
+/// A file's name as that of a function: other characters become hyphens.
+fn function_name(stem: &str) -> String {
+    let mut name: String = stem
+        .to_lowercase()
+        .chars()
+        .map(|character| match character {
+            'a'..='z' | '0'..='9' => character,
+            _ => '-',
+        })
+        .skip_while(|character| !character.is_ascii_lowercase())
+        .take(63)
+        .collect();
+    name.truncate(name.trim_end_matches('-').len());
+    if name.is_empty() { "function".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::function_name;
+
+    #[test]
+    fn any_file_name_makes_a_name_of_a_function() {
+        for (stem, name) in [
+            ("credit", "credit"),
+            ("My Model (2)", "my-model--2"),
+            ("2nd", "nd"),
+            ("42", "function"),
+            ("", "function"),
+            ("\u{e4}\u{f6}", "function"),
+        ] {
+            assert_eq!(function_name(stem), name, "{stem}");
+            assert!(hyaline_control::FunctionName::new(name).is_ok());
+        }
     }
 }

@@ -4,9 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use hyaline_runtime::{AllowedHostsError, EngineError, LoadError};
+use hyaline_gateway::{Exposed, KeyError};
+use hyaline_metering::{LedgerError, PriceError};
+use hyaline_registry::OpenError;
+use hyaline_runtime::{AllowedHostsError, EngineError};
+use hyaline_telemetry::TelemetryError;
 
-use crate::route::RouteError;
+use crate::data::RouteError;
+use crate::net::CertificateError;
+use crate::platform::ApplyError;
 
 /// A manifest, or a component named on the command line, cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +105,9 @@ pub enum ApplicationError {
     },
 }
 
-/// The server cannot start.
+/// A host cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum BindError {
+pub enum StartError {
     /// The address is taken, or not of this machine.
     #[error("cannot listen on {address}{}", address_hint(source))]
     Listen {
@@ -110,61 +116,64 @@ pub enum BindError {
         /// Why.
         source: io::Error,
     },
+    /// The control plane would be open to everybody.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// A component's file cannot be read.
-    #[error("component `{component}`: cannot read `{}`{}", path.display(), read_hint(source, build))]
-    Read {
-        /// The component.
-        component: String,
-        /// Its file.
+    /// The registry does not open.
+    #[error(transparent)]
+    Registry(#[from] OpenError),
+    /// The ledger does not open.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The keys do not open.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A file of the state cannot be used.
+    #[error("cannot use `{}`", path.display())]
+    State {
+        /// The file.
         path: PathBuf,
-        /// The command that makes it, if the manifest has one.
-        build: Option<String>,
         /// Why.
         source: io::Error,
     },
-    /// A component is refused.
-    #[error("component `{component}` cannot be served")]
-    Load {
-        /// The component.
-        component: String,
-        /// Why.
-        source: LoadError,
+    /// There is no such price table.
+    #[error("`prices.table` is `{named}`, which is neither a built-in table ({built_in}) nor a file that can be read")]
+    Prices {
+        /// What it says.
+        named: String,
+        /// The tables there are.
+        built_in: String,
+        /// Why it cannot be read.
+        source: io::Error,
     },
-    /// A component has no HTTP door.
-    #[error(
-        "component `{component}` does not export `wasi:http/incoming-handler@0.2`, so it cannot answer requests; a function made by `hyaline pack` does"
-    )]
-    NoHttpDoor {
-        /// The component.
-        component: String,
-    },
-    /// The thread that loaded a component was lost.
-    #[error("loading component `{component}` was interrupted")]
-    Interrupted {
-        /// The component.
-        component: String,
-    },
+    /// The price table cannot be.
+    #[error(transparent)]
+    PriceTable(#[from] PriceError),
+    /// Telemetry does not start.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// A function of the application cannot be served.
+    #[error(transparent)]
+    Application(#[from] ApplyError),
+    /// A thread that was needed was lost.
+    #[error("starting was interrupted")]
+    Interrupted,
 }
 
 fn address_hint(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::AddrInUse => {
-            ": the port is in use; choose another with `--listen`, or port 0 for any free one"
+            ": the port is in use; choose another with `--listen` (or `--control`), or port 0 for any free one"
         }
         io::ErrorKind::PermissionDenied => {
             ": ports below 1024 need privileges; choose another with `--listen`"
         }
         _ => "",
-    }
-}
-
-fn read_hint(source: &io::Error, build: &Option<String>) -> String {
-    match (source.kind(), build) {
-        (io::ErrorKind::NotFound, Some(command)) => format!("; build it first: `{command}`"),
-        (io::ErrorKind::NotFound, None) => "; make it with `hyaline pack`".into(),
-        _ => String::new(),
     }
 }

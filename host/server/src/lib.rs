@@ -1,32 +1,43 @@
-//! Serves functions over HTTP: the only crate that opens sockets.
+//! The platform: functions that come, change and go while the others answer. The only crate that listens.
 //!
 //! ```text
-//! Application ── what to serve: a `spin.toml` (the same file Spin reads), or one component
-//!   └─ Server::bind ── takes the address, loads the functions
-//!        └─ serve ── until told to stop, then lets requests in flight finish
+//! Configuration ── one document of file, environment and flags
+//! Application ──── what a `spin.toml` declares (the same file Spin reads), or one component
+//!   └─ Server::start ── opens the state, takes the addresses
+//!        ├─ net ────── connections and their bounds, TLS, draining
+//!        ├─ data ───── calls: route, gateway, admission, version, function, answer, record
+//!        ├─ control ── the control API, the dashboard, what monitoring asks
+//!        └─ platform ─ what both share: registry, loaded functions, ledger, keys, telemetry, events
 //! ```
 //!
-//! Every request runs in a fresh instance of its function. What a client sends is bounded before a function sees it:
-//! head, body, time to send them. What cannot be answered by the function is answered here, as `{"error": "…"}` with
-//! the status that fits: 400, 404, 405, 408, 413, 500, 503, 504 or 507.
+//! A call runs in a fresh instance of its function (unless the function's settings allow reuse). What a client sends is
+//! bounded before a function sees it. What no function answers is answered here, as `{"error": "…"}` with the status
+//! that fits; the control API answers with RFC 9457 documents.
 
 #![forbid(unsafe_code)]
 
 mod application;
-mod body;
+mod configuration;
+mod control;
+mod data;
 mod error;
-mod forward;
 mod manifest;
-mod reply;
-mod route;
+mod net;
+mod platform;
 mod server;
-mod service;
 mod signal;
 mod startup;
 
 pub use application::{Application, Build, Component};
-pub use error::{ApplicationError, BindError};
-pub use route::{Route, RouteError};
-pub use server::{Config, Drained, Server};
+pub use configuration::{
+    Configuration, ConfigurationError, ConnectionsDocument, ControlAddress, Document, Entry, Flag,
+    LimitsDocument, LogDocument, LogFormat, LogInvocations, MemoryDocument, Origin, OtlpDocument,
+    PricesDocument, TlsDocument,
+};
+pub use data::{Route, RouteError};
+pub use error::{ApplicationError, StartError};
+pub use net::CertificateError;
+pub use platform::{Applier, ApplyError, start_log};
+pub use server::{Drained, Server};
 pub use signal::termination;
 pub use startup::{Startup, StartupRoute};

@@ -11,7 +11,7 @@ use hyaline_runtime::AllowedHosts;
 
 use crate::application::{Application, Build, Component, RoutedComponent};
 use crate::error::ApplicationError;
-use crate::route::Route;
+use crate::data::Route;
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -83,8 +83,8 @@ struct Source {
 struct BuildTable {
     command: OneOrMany,
     workdir: Option<PathBuf>,
-    #[serde(default, rename = "watch")]
-    _watch: Vec<String>,
+    #[serde(default)]
+    watch: Vec<String>,
     #[serde(flatten)]
     unknown: Table,
 }
@@ -310,7 +310,7 @@ fn component(
         .iter()
         .map(|host| expand(id, host, variables))
         .collect::<Result<Vec<String>, _>>()?;
-    let outbound = AllowedHosts::parse(hosts).map_err(|source| ApplicationError::Outbound {
+    AllowedHosts::parse(&hosts).map_err(|source| ApplicationError::Outbound {
         component: id.into(),
         source,
     })?;
@@ -325,13 +325,14 @@ fn component(
             directory: build
                 .workdir
                 .map_or(directory.into(), |workdir| directory.join(workdir)),
+            watch: build.watch,
         }
     });
     Ok(Component {
         id: id.into(),
         description: source.description,
         path,
-        outbound,
+        allowed_outbound_hosts: hosts,
         build,
     })
 }

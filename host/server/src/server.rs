@@ -1,82 +1,35 @@
-//! Listening, accepting, draining.
+//! Starting, serving, stopping.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyaline_runtime::{Engine, EngineConfig, Function, Limits, Meter, Policy};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyaline_gateway::ControlDoor;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::application::{Application, Component};
-use crate::error::BindError;
-use crate::forward::RouteHeaders;
-use crate::service::{Served, Service};
-use crate::startup::{Startup, StartupRoute};
+use crate::application::Application;
+use crate::configuration::{Configuration, ControlAddress, Document};
+use crate::control::Control;
+use crate::data::Service;
+use crate::error::StartError;
+use crate::net::{self, Bounds, Certificate};
+use crate::platform::{Applier, Platform};
+use crate::startup::Startup;
 
-/// How to serve.
-#[derive(Clone)]
-pub struct Config {
-    /// The address to listen on; port 0 takes any free port.
-    pub listen: SocketAddr,
-    /// Requests that run at once, over all functions.
-    pub concurrency: u32,
-    /// Requests that wait for a place; one more is answered 503.
-    pub queue: usize,
-    /// How long a request waits for a place before it is answered 503.
-    pub queue_wait: Duration,
-    /// What each request may use.
-    pub limits: Limits,
-    /// Bytes of the longest request body; a longer one is answered 413.
-    pub body_limit: usize,
-    /// How long a request body may take to arrive, else it is answered 408.
-    pub body_wait: Duration,
-    /// How long a request head may take to arrive, and how long a connection may be idle, before it is closed.
-    pub head_wait: Duration,
-    /// How long requests in flight may take to finish after the server was told to stop.
-    pub drain: Duration,
-    /// The directory for compiled functions; `None`: compile at every start.
-    pub cache: Option<PathBuf>,
-    /// Told about every invocation.
-    pub meter: Option<Arc<dyn Meter>>,
-}
+/// How long telemetry may take to send what it still has.
+const LAST_EXPORT: Duration = Duration::from_secs(3);
 
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            listen: (Ipv4Addr::LOCALHOST, 3000).into(),
-            concurrency: 64,
-            queue: 256,
-            queue_wait: Duration::from_secs(1),
-            limits: Limits::default(),
-            body_limit: 8 << 20,
-            body_wait: Duration::from_secs(30),
-            head_wait: Duration::from_secs(30),
-            drain: Duration::from_secs(30),
-            cache: None,
-            meter: None,
-        }
-    }
-}
-
-/// Bytes of the longest request head (request line and headers).
-const HEAD_LIMIT: usize = 64 << 10;
-/// After the system had no descriptor for a new connection, this long passes before the next try.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// A server that holds its address and its functions, and is ready to answer.
+/// A host that has its addresses and its state, and is ready to answer.
 pub struct Server {
-    listener: TcpListener,
-    connections: auto::Builder<TokioExecutor>,
-    service: Arc<Service>,
+    platform: Arc<Platform>,
+    data: (TcpListener, Bounds),
+    control: Option<(TcpListener, Bounds, ControlDoor)>,
+    certificate: Option<Arc<Certificate>>,
     startup: Startup,
-    drain: Duration,
 }
 
 /// How a server stopped.
@@ -84,75 +37,56 @@ pub struct Server {
 pub enum Drained {
     /// Every request in flight was answered.
     Completely,
-    /// Some took longer than [`Config::drain`] and were cut off.
+    /// Some took longer than they may and were cut off.
     CutOff,
 }
 
 impl Server {
-    /// Takes the address, then loads the functions of `application`, as many at a time as the machine has cores.
+    /// Takes the addresses, opens the state, and makes the functions of `application` part of it. Functions that were
+    /// deployed before are served, too. Nothing is loaded before its first call.
     ///
     /// # Errors
     ///
-    /// [`BindError`]: the address is not to be had, or a component cannot be read, is refused, or has no HTTP door.
-    pub async fn bind(config: Config, application: &Application) -> Result<Self, BindError> {
+    /// [`StartError`]: an address is not to be had, the state is in use or damaged, a component cannot be read or is
+    /// refused, a certificate cannot be used, or the control plane would be open to everybody.
+    pub async fn start(configuration: &Configuration, application: &Application) -> Result<Self, StartError> {
         let started = Instant::now();
-        let listen = |source| BindError::Listen {
-            address: config.listen,
-            source,
+        let document = configuration.document();
+        let certificate = certificate(document)?;
+        let (data, address) = listener(document.listen).await?;
+        let platform = {
+            let (document, application) = (document.clone(), application.clone());
+            tokio::task::spawn_blocking(move || {
+                let platform = Platform::open(&document)?;
+                Applier::new(platform.clone()).apply(&application)?;
+                Ok::<_, StartError>(platform)
+            })
+            .await
+            .map_err(|_lost| StartError::Interrupted)??
         };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let engine = Engine::new(EngineConfig {
-            concurrency: config.concurrency,
-            cache: config.cache.clone(),
-        })?;
-
-        let mut loading = Vec::new();
-        for component in &application.components {
-            let (engine, component, config) = (engine.clone(), component.clone(), config.clone());
-            let id = component.id.clone();
-            loading.push((
-                id,
-                tokio::task::spawn_blocking(move || load(&engine, &component, &config)),
-            ));
-        }
-        let mut functions = BTreeMap::new();
-        for (component, task) in loading {
-            let function = task.await.map_err(|_| BindError::Interrupted {
-                component: component.clone(),
-            })??;
-            functions.insert(component, function);
-        }
-
-        let mut served = Vec::new();
-        let mut routes = Vec::new();
-        for routed in &application.routes {
-            let Some(function) = functions.get(&routed.component) else {
-                continue;
-            };
-            let component = application
-                .components
-                .iter()
-                .find(|component| component.id == routed.component);
-            let description = component.map_or("", |component| &component.description);
-            routes.push((
-                routed.route.clone(),
-                StartupRoute::new(&routed.route, function, description, address),
-            ));
-            served.push(Served {
-                route: routed.route.clone(),
-                headers: RouteHeaders::new(&routed.route),
-                function: function.clone(),
-            });
-        }
-        routes.sort_by(|(left, _), (right, _)| left.specificity(right));
-        let routes = routes.into_iter().map(|(_, startup)| startup).collect();
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let bounds = || Bounds::new(&document.connections, document.concurrency);
+        let control = match document.control {
+            ControlAddress::Off => None,
+            ControlAddress::At(wanted) => {
+                // Asked before the address is bound, so that it is never open for a moment.
+                let door = ControlDoor::at(wanted, platform.keys(), Timestamp::now())?;
+                let (listener, address) = listener(wanted).await?;
+                Some((listener, bounds(), door, address))
+            }
+        };
+        let base_url = format!("{scheme}://{address}");
+        platform.serves_at(&base_url);
+        let control_url = control.as_ref().map(|(_, _, _, address)| format!("{scheme}://{address}"));
+        let view = platform.view();
+        let routes = view.routes().iter().map(|entry| (&entry.route, &*entry.target.live));
+        let startup = Startup::new(application.name(), base_url, control_url, routes, started.elapsed());
         Ok(Server {
-            listener,
-            connections: connections(&config),
-            service: Arc::new(Service::new(served, &config)),
-            startup: Startup::new(&application.name, address, routes, started.elapsed()),
-            drain: config.drain,
+            platform,
+            data: (data, bounds()),
+            control: control.map(|(listener, bounds, door, _)| (listener, bounds, door)),
+            certificate,
+            startup,
         })
     }
 
@@ -161,102 +95,69 @@ impl Server {
         &self.startup
     }
 
+    /// What makes the functions of a changed application part of the running host.
+    pub fn applier(&self) -> Applier {
+        Applier::new(self.platform.clone())
+    }
+
     /// Answers requests until `shutdown` resolves; then takes no new connection, and returns when the requests in
-    /// flight are answered, or [`Config::drain`] later.
+    /// flight are answered, or `drain_ms` later. What was counted is durable then.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
-        let Server {
+        let platform = self.platform;
+        let patience = Duration::from_millis(platform.document().drain_ms);
+        let maintenance = tokio::spawn(platform.clone().maintain());
+        let graceful = Arc::new(GracefulShutdown::new());
+        let (stop, stopping) = watch::channel(false);
+        let mut listeners = Vec::new();
+        let (listener, bounds) = self.data;
+        platform.count_connections(bounds.open_count());
+        listeners.push(tokio::spawn(net::listen(
             listener,
-            connections,
-            service,
-            drain,
-            ..
-        } = self;
-        let graceful = GracefulShutdown::new();
-        let mut shutdown = std::pin::pin!(shutdown);
-        loop {
-            tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, client)) => converse(stream, client, &connections, &service, &graceful),
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot take a connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-                () = &mut shutdown => break,
-            }
+            bounds,
+            self.certificate.clone(),
+            Arc::new(Service::new(platform.clone())),
+            graceful.clone(),
+            stopping.clone(),
+        )));
+        if let Some((listener, bounds, door)) = self.control {
+            platform.count_connections(bounds.open_count());
+            listeners.push(tokio::spawn(net::listen(
+                listener,
+                bounds,
+                self.certificate,
+                Arc::new(Control::new(platform.clone(), door)),
+                graceful.clone(),
+                stopping,
+            )));
         }
-        drop(listener);
-        match tokio::time::timeout(drain, graceful.shutdown()).await {
-            Ok(()) => Drained::Completely,
-            Err(_elapsed) => Drained::CutOff,
+        shutdown.await;
+        platform.drain();
+        stop.send_replace(true);
+        for listener in listeners {
+            // It ends by itself; one that was lost takes no connections either.
+            let _ = listener.await;
         }
+        let drained = match net::drain(graceful, patience).await {
+            true => Drained::Completely,
+            false => Drained::CutOff,
+        };
+        maintenance.abort();
+        platform.flush().await;
+        platform.telemetry().shutdown(LAST_EXPORT).await;
+        drained
     }
 }
 
-fn connections(config: &Config) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.head_wait)
-        .max_buf_size(HEAD_LIMIT)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEAD_LIMIT as u32)
-        .max_concurrent_streams(config.concurrency);
-    builder
+async fn listener(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    net::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })
 }
 
-fn converse(
-    stream: TcpStream,
-    client: SocketAddr,
-    connections: &auto::Builder<TokioExecutor>,
-    service: &Arc<Service>,
-    graceful: &GracefulShutdown,
-) {
-    // Answers are written whole; waiting to fill a packet would only delay them. If it cannot be set, they are late.
-    let _ = stream.set_nodelay(true);
-    let service = service.clone();
-    let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(service.answer(request, client).await) }
-    });
-    let connection = connections
-        .serve_connection(TokioIo::new(stream), answer)
-        .into_owned();
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%client, %error, "a connection ended early");
-        }
-    });
-}
-
-fn load(engine: &Engine, component: &Component, config: &Config) -> Result<Function, BindError> {
-    let bytes = std::fs::read(&component.path).map_err(|source| BindError::Read {
-        component: component.id.clone(),
-        path: component.path.clone(),
-        build: component
-            .build
-            .as_ref()
-            .map(|build| build.commands.join(" && ")),
-        source,
-    })?;
-    let policy = Policy {
-        limits: config.limits.clone(),
-        outbound: component.outbound.clone(),
-        meter: config.meter.clone(),
-    };
-    let function = Function::load(engine, &component.id, &bytes, policy).map_err(|source| {
-        BindError::Load {
-            component: component.id.clone(),
-            source,
-        }
-    })?;
-    if !function.has_http_door() {
-        return Err(BindError::NoHttpDoor {
-            component: component.id.clone(),
-        });
+fn certificate(document: &Document) -> Result<Option<Arc<Certificate>>, StartError> {
+    let tls = &document.tls;
+    if tls.certificate.as_os_str().is_empty() {
+        return Ok(None);
     }
-    Ok(function)
+    Ok(Some(Arc::new(Certificate::read(&tls.certificate, &tls.key)?)))
 }

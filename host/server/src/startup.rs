@@ -1,24 +1,29 @@
 //! What a server says when it is ready.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyaline_runtime::{Function, Origin};
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::route::Route;
+use crate::data::Route;
+use crate::platform::Live;
+
+/// Routes that are told of one by one; of a host with thousands, that is enough.
+const TOLD: usize = 20;
 
 /// What a server has to say for itself when it is ready.
 #[derive(Clone, Debug, Serialize)]
 pub struct Startup {
     /// The application.
     pub application: String,
-    /// `http://` and the address it listens on.
+    /// `http://` or `https://` and the address it listens on.
     pub base_url: String,
-    /// The routes, the most specific first.
+    /// The same of the control plane, if there is one.
+    pub control_url: Option<String>,
+    /// The first routes.
     pub routes: Vec<StartupRoute>,
-    /// From the start of [`Server::bind`](crate::Server::bind) until the last function was ready, in milliseconds.
+    /// How many more there are.
+    pub more_routes: usize,
+    /// From the start of [`Server::start`](crate::Server::start) until requests were taken, in milliseconds.
     pub ready_ms: f64,
 }
 
@@ -27,58 +32,49 @@ pub struct Startup {
 pub struct StartupRoute {
     /// As written in the manifest.
     pub route: String,
-    /// The component that answers.
-    pub component: String,
-    /// What the manifest, or else the card, says about it; may be empty.
+    /// The function that answers.
+    pub function: String,
+    /// What its settings, or else its card, say about it; may be empty.
     pub description: String,
     /// Where a browser finds it.
     pub url: String,
     /// A command to paste that asks for a prediction, with the example row of the function's card; a plain `GET` for a
     /// component without one.
     pub curl: String,
-    /// Whether its machine code was found on disk.
-    pub cached: bool,
 }
 
 impl Startup {
-    pub(crate) fn new(
+    pub(crate) fn new<'l>(
         application: &str,
-        address: SocketAddr,
-        routes: Vec<StartupRoute>,
+        base_url: String,
+        control_url: Option<String>,
+        routes: impl Iterator<Item = (&'l Route, &'l Live)>,
         took: Duration,
     ) -> Self {
+        let mut routes: Vec<(&Route, &Live)> = routes.collect();
+        routes.sort_by(|(left, _), (right, _)| left.as_str().cmp(right.as_str()));
         Startup {
             application: application.into(),
-            base_url: format!("http://{address}"),
-            routes,
+            routes: routes
+                .iter()
+                .take(TOLD)
+                .map(|(route, live)| StartupRoute::new(route, live, &base_url))
+                .collect(),
+            more_routes: routes.len().saturating_sub(TOLD),
+            base_url,
+            control_url,
             ready_ms: took.as_secs_f64() * 1e3,
         }
     }
 }
 
 impl StartupRoute {
-    pub(crate) fn new(
-        route: &Route,
-        function: &Function,
-        description: &str,
-        address: SocketAddr,
-    ) -> Self {
-        let card: Value = function
-            .card()
-            .and_then(|card| serde_json::from_str(card).ok())
-            .unwrap_or_default();
-        let of_card = card["description"]
-            .as_str()
-            .or(card["title"].as_str())
-            .unwrap_or_default();
-        let url = format!("http://{address}{}/", route.prefix());
-        let curl = match card
-            .get("example")
-            .filter(|example| route.is_open() && !example.is_null())
-        {
+    fn new(route: &Route, live: &Live, base_url: &str) -> Self {
+        let summary = live.summary();
+        let url = format!("{base_url}{}/", route.prefix());
+        let curl = match summary.example.as_ref().filter(|_| route.is_open()) {
             Some(example) => format!(
-                "curl {}predict -H 'content-type: application/json' -d {}",
-                url,
+                "curl {url}predict -H 'content-type: application/json' -d {}",
                 shell_quoted(&example.to_string())
             ),
             None => format!(
@@ -90,18 +86,13 @@ impl StartupRoute {
                 }
             ),
         };
+        let described = live.settings().description.clone().filter(|text| !text.is_empty());
         StartupRoute {
             route: route.as_str().into(),
-            component: function.name().into(),
-            description: if description.is_empty() {
-                of_card
-            } else {
-                description
-            }
-            .into(),
+            function: live.name().to_string(),
+            description: described.or(summary.description).unwrap_or_default(),
             url,
             curl,
-            cached: function.origin() == Origin::Cached,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! `hyaline deploy`
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use hyaline_control::{Alias, AliasName, FunctionName, Settings, Traffic, VersionDocument};
+use hyaline_oci::{Reference, ReferenceError};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Method;
 
+use super::registry::Registry;
 use super::settings::Assignment;
 use super::{Client, Host, print, print_json};
 
@@ -14,9 +17,9 @@ use super::{Client, Host, print, print_json};
 pub(crate) struct Deploy {
     /// The function; made when there is none of this name
     function: FunctionName,
-    /// A packed function
-    #[arg(value_name = "FILE")]
-    component: PathBuf,
+    /// A packed function, or one in a registry: `oci://registry.example/team/credit:1.2`
+    #[arg(value_name = "FILE|oci://REFERENCE")]
+    component: Source,
     /// Leave the calls where they go now
     #[arg(long)]
     no_promote: bool,
@@ -30,12 +33,34 @@ pub(crate) struct Deploy {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    registry: Registry,
+    #[command(flatten)]
     host: Host,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Debug)]
+enum Source {
+    File(PathBuf),
+    Registry(Reference),
+}
+
+impl FromStr for Source {
+    type Err = ReferenceError;
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        Ok(match text.strip_prefix("oci://") {
+            Some(reference) => Source::Registry(Reference::new(reference)?),
+            None => Source::File(text.into()),
+        })
+    }
 }
 
 pub(crate) fn deploy(arguments: &Deploy) -> Result<()> {
     let client = Client::new(&arguments.host)?;
-    let component = read(&arguments.component)?;
+    let component = match &arguments.component {
+        Source::File(path) => read(path)?,
+        Source::Registry(reference) => arguments.registry.pull(reference)?.component.into(),
+    };
     let function = &arguments.function;
     // With settings to make first, calls are led to the version afterwards.
     let at_once = !arguments.no_promote && arguments.set.is_empty();
@@ -77,7 +102,7 @@ pub(crate) fn deploy(arguments: &Deploy) -> Result<()> {
         "live"
     };
     print(&format!(
-        "{function} version {} {what}: {}, sha256 {}, {calls}\n",
+        "{function} version {} {what}: {}, {}, {calls}\n",
         document.version,
         crate::table::bytes(document.size),
         document.digest

@@ -6,6 +6,7 @@ mod deploy;
 mod events;
 mod functions;
 mod keys;
+mod registry;
 mod settings;
 mod terms;
 mod usage;
@@ -19,6 +20,7 @@ pub(crate) use functions::{
     versions,
 };
 pub(crate) use keys::{Keys, keys};
+pub(crate) use registry::{Pull, Push, pull, push};
 pub(crate) use settings::{Settings, settings};
 pub(crate) use usage::{Budgets, Usage, budgets, usage};
 

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hyaline_runtime::Limits;
-use hyaline_server::{Application, BindError, Config, Drained, Server};
+use hyaline_server::{Application, Drained, Server};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -13,13 +12,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::guests;
+use crate::host::configuration;
 
 const SPIN: &str = "(loop $forever (br $forever))";
 
-/// Answers with the headers it was given, one `name: value` a line.
-fn headers() -> Vec<u8> {
-    guests::http(
-        "(call $entries (call $headers (local.get $request)) (i32.const 256))
+/// The handler of a guest that answers with the headers it was given, one `name: value` a line.
+pub const TELL_HEADERS: &str = "(call $entries (call $headers (local.get $request)) (i32.const 256))
          (local.set $a (i32.load (i32.const 256)))
          (local.set $b (i32.add (local.get $a) (i32.shl (i32.load (i32.const 260)) (i32.const 4))))
          (call $begin (local.get $out) (i32.const 200))
@@ -31,8 +29,11 @@ fn headers() -> Vec<u8> {
            (call $write (i32.const 1044) (i32.const 1))
            (local.set $a (i32.add (local.get $a) (i32.const 16)))
            (br $next)))
-         (call $end)",
-    )
+         (call $end)";
+
+/// Answers with the headers it was given.
+fn headers() -> Vec<u8> {
+    guests::http(TELL_HEADERS)
 }
 
 /// A server with these guests, each at `/<name>/...`.
@@ -44,7 +45,7 @@ struct Running {
 }
 
 impl Running {
-    async fn start(guests: &[(&str, Vec<u8>)], config: Config) -> Self {
+    async fn start(guests: &[(&str, Vec<u8>)], members: &[(&str, &str)]) -> Self {
         let files = tempfile::tempdir().unwrap();
         let mut manifest =
             String::from("spin_manifest_version = 2\n[application]\nname = \"test\"\n");
@@ -57,11 +58,7 @@ impl Running {
         let path = files.path().join("spin.toml");
         std::fs::write(&path, manifest).unwrap();
         let application = Application::from_manifest(&path).unwrap();
-        let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ..config
-        };
-        let server = Server::bind(config, &application).await.unwrap();
+        let server = Server::start(&configuration(members), &application).await.unwrap();
         let address = server
             .startup()
             .base_url
@@ -111,13 +108,6 @@ impl Running {
     }
 }
 
-fn small() -> Config {
-    Config {
-        concurrency: 4,
-        ..Config::default()
-    }
-}
-
 #[track_caller]
 fn assert_refused(answer: &str, status: &str, error: &str) {
     assert!(
@@ -137,7 +127,7 @@ fn assert_refused(answer: &str, status: &str, error: &str) {
 async fn functions_answer_under_their_routes() {
     let server = Running::start(
         &[("hello", guests::hello()), ("echo", guests::echo())],
-        small(),
+        &[],
     )
     .await;
     let answer = server.get("/hello/anything").await;
@@ -155,7 +145,7 @@ async fn functions_answer_under_their_routes() {
     assert_refused(
         &server.get("/nowhere").await,
         "404 Not Found",
-        "no function is served at `/nowhere`; the routes are: /hello/..., /echo/...",
+        "no function is served at `/nowhere`; the routes are: /echo/..., /hello/...",
     );
     assert!(
         server
@@ -167,7 +157,7 @@ async fn functions_answer_under_their_routes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_is_told_what_spin_would_tell_it_and_clients_cannot_forge_it() {
-    let server = Running::start(&[("headers", headers())], small()).await;
+    let server = Running::start(&[("headers", headers())], &[]).await;
     let request = "GET /headers/a/b?x=1 HTTP/1.1\r\nHost: models.test:80\r\nConnection: close\r\nspin-path-info: /forged\r\n\
                    Spin-Client-Addr: 6.6.6.6:6\r\nspin-anything: forged\r\nx-own: kept\r\n\r\n";
     let answer = server.raw(request).await;
@@ -197,11 +187,7 @@ async fn a_function_is_told_what_spin_would_tell_it_and_clients_cannot_forge_it(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn misbehaving_functions_get_their_status_and_their_neighbours_go_on() {
-    let limits = Limits {
-        deadline: Duration::from_millis(200),
-        memory: 1 << 20,
-        ..Limits::default()
-    };
+    let limits = [("limits.deadline_ms", "200"), ("limits.memory_mib", "1")];
     let guests = [
         ("trap", guests::http("(unreachable)")),
         ("spin", guests::http(SPIN)),
@@ -212,7 +198,7 @@ async fn misbehaving_functions_get_their_status_and_their_neighbours_go_on() {
         ("silent", guests::http("")),
         ("hello", guests::hello()),
     ];
-    let server = Running::start(&guests, Config { limits, ..small() }).await;
+    let server = Running::start(&guests, &limits).await;
     assert_refused(
         &server.get("/trap").await,
         "500",
@@ -245,13 +231,9 @@ async fn misbehaving_functions_get_their_status_and_their_neighbours_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_sends_is_bounded() {
-    let config = Config {
-        body_limit: 1000,
-        body_wait: Duration::from_millis(200),
-        ..small()
-    };
-    let server = Running::start(&[("echo", guests::echo())], config).await;
-    let too_long = "the request body is longer than 1000 bytes, the limit of this server; send fewer rows at a time";
+    let bounds = [("limits.body_bytes", "1000"), ("connections.body_wait_ms", "200")];
+    let server = Running::start(&[("echo", guests::echo())], &bounds).await;
+    let too_long = "the request body is longer than 1000 bytes, the limit of this function; send fewer rows at a time";
     assert_refused(
         &server.post("/echo", &"x".repeat(1001)).await,
         "413",
@@ -282,7 +264,7 @@ async fn what_a_client_sends_is_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused() {
-    let server = Running::start(&[("hello", guests::hello())], small()).await;
+    let server = Running::start(&[("hello", guests::hello())], &[]).await;
     let close = "Connection: close\r\n\r\n";
     let check = async |request: &str, status: &str, error: &str| {
         assert_refused(
@@ -331,43 +313,42 @@ async fn malformed_requests_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_places_are_taken_clients_are_told_to_come_back() {
-    let limits = Limits {
-        deadline: Duration::from_secs(2),
-        ..Limits::default()
-    };
-    let config = Config {
-        concurrency: 1,
-        queue: 0,
-        limits,
-        ..Config::default()
-    };
+    let bounds = [
+        ("concurrency", "2"),
+        ("queue", "0"),
+        ("limits.concurrency", "2"),
+        ("limits.queue", "0"),
+        ("limits.deadline_ms", "2000"),
+    ];
     let server = Running::start(
         &[("spin", guests::http(SPIN)), ("hello", guests::hello())],
-        config,
+        &bounds,
     )
     .await;
-    let (_, busy) = tokio::join!(server.get("/spin"), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        server.get("/hello").await
+    let (_, _, (busy, throttled)) = tokio::join!(server.get("/spin"), server.get("/spin"), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        (server.get("/hello").await, server.get("/spin").await)
     });
     assert_refused(
         &busy,
         "503",
-        "all 1 places of this server are taken; try again in a second",
+        "all 2 places of this server are taken; try again in a second",
     );
     assert!(busy.contains("retry-after: 1\r\n"), "{busy}");
+    assert_refused(
+        &throttled,
+        "429",
+        "2 calls of the function `spin` run already, the most that may at once; try again in a second",
+    );
+    assert!(throttled.contains("retry-after: 1\r\n"), "{throttled}");
     assert!(server.get("/hello").await.ends_with("hello\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_in_flight_are_answered_before_the_server_stops() {
-    let limits = Limits {
-        deadline: Duration::from_millis(500),
-        ..Limits::default()
-    };
     let mut server = Running::start(
         &[("spin", guests::http(SPIN))],
-        Config { limits, ..small() },
+        &[("limits.deadline_ms", "500")],
     )
     .await;
     let stop = server.stop.take().unwrap();
@@ -385,11 +366,7 @@ async fn requests_in_flight_are_answered_before_the_server_stops() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_is_bounded() {
-    let config = Config {
-        drain: Duration::from_millis(200),
-        ..small()
-    };
-    let mut server = Running::start(&[("spin", guests::http(SPIN))], config).await;
+    let mut server = Running::start(&[("spin", guests::http(SPIN))], &[("drain_ms", "200")]).await;
     let mut stream = server.connect().await;
     stream
         .write_all(b"GET /spin HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -402,52 +379,54 @@ async fn draining_is_bounded() {
     assert!(stopped.elapsed() < Duration::from_secs(5));
 }
 
+fn shown(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
 #[tokio::test]
 async fn what_cannot_be_served_is_refused_at_the_start() {
     let files = tempfile::tempdir().unwrap();
-    let bind = async |name: &str| {
-        let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
-            ..small()
-        };
-        Server::bind(config, &Application::single(files.path().join(name)))
-            .await
-            .err()
-            .unwrap()
+    let start = async |name: &str| {
+        let application = Application::single(files.path().join(name));
+        let error = Server::start(&configuration(&[]), &application).await.err().unwrap();
+        shown(&error)
     };
     let path: PathBuf = files.path().join("gone.wasm");
-    assert_eq!(
-        bind("gone.wasm").await.to_string(),
-        format!(
-            "component `gone`: cannot read `{}`; make it with `hyaline pack`",
-            path.display()
-        )
-    );
+    let said = start("gone.wasm").await;
+    let expected = format!("component `gone`: cannot read `{}`; make it with `hyaline pack`", path.display());
+    assert!(said.starts_with(&expected), "{said}");
     std::fs::write(files.path().join("text.wasm"), "not wasm").unwrap();
-    assert!(matches!(bind("text.wasm").await, BindError::Load { .. }));
+    let said = start("text.wasm").await;
+    assert!(said.starts_with("component `text` cannot be served: `text` is not WebAssembly"), "{said}");
     std::fs::write(
         files.path().join("typed.wasm"),
         guests::typed("(unreachable)"),
     )
     .unwrap();
-    assert!(matches!(
-        bind("typed.wasm").await,
-        BindError::NoHttpDoor { .. }
-    ));
+    assert_eq!(
+        start("typed.wasm").await,
+        "component `typed` cannot be served: the component does not export `wasi:http/incoming-handler@0.2`, so it cannot \
+         answer requests; a function made by `hyaline pack` does"
+    );
 }
 
 #[tokio::test]
 async fn a_port_in_use_is_an_error_with_the_remedy() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
-    let error = Server::bind(Config { listen, ..small() }, &Application::single("x.wasm"))
-        .await
-        .err()
-        .unwrap();
+    let configuration = configuration(&[("listen", &listen.to_string())]);
+    let error = Server::start(&configuration, &Application::nothing()).await.err().unwrap();
     assert_eq!(
         error.to_string(),
         format!(
-            "cannot listen on {listen}: the port is in use; choose another with `--listen`, or port 0 for any free one"
+            "cannot listen on {listen}: the port is in use; choose another with `--listen` (or `--control`), or port 0 for \
+             any free one"
         )
     );
 }

@@ -30,19 +30,11 @@ fn a_manifest_that_spin_takes_is_read_and_what_is_ignored_is_named() {
     let credit = &application.components()[0];
     assert_eq!(credit.path, fixture("target/credit.wasm"));
     assert_eq!(credit.description, "German credit");
-    assert!(
-        credit
-            .outbound
-            .allows(&"https://api.example.com/x".parse().unwrap())
-    );
-    assert!(
-        !credit
-            .outbound
-            .allows(&"https://example.com/x".parse().unwrap())
-    );
+    assert_eq!(credit.allowed_outbound_hosts, ["https://api.example.com"]);
     let build = credit.build.as_ref().unwrap();
     assert_eq!(build.commands, ["hyaline pack models/credit"]);
     assert_eq!(build.directory, fixture("models"));
+    assert_eq!(build.watch, ["models/**"]);
     assert_eq!(
         application.warnings(),
         [

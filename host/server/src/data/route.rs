@@ -95,6 +95,14 @@ impl Route {
         self.open
     }
 
+    /// The first segment, where it is a literal.
+    pub(crate) fn first_literal(&self) -> Option<&str> {
+        match self.segments.first()? {
+            Segment::Literal(literal) => Some(literal),
+            Segment::Named(_) => None,
+        }
+    }
+
     pub(crate) fn matches<'p>(&self, path: &'p str) -> Option<Matched<'p>> {
         let mut rest = path;
         let mut named = Vec::new();

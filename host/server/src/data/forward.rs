@@ -1,14 +1,13 @@
 //! What a function is told about the request it gets, as Spin tells it: headers whose names start with `spin-`. A
 //! client's own headers of such names never reach a function.
 
-use std::net::SocketAddr;
-
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue};
 
-use crate::reply::Refusal;
-use crate::route::{Matched, Route};
+use super::refusal::Refusal;
+use super::route::{Matched, Route};
+use crate::net::Peer;
 
 const PREFIX: &str = "spin-";
 const PATH_INFO: HeaderName = HeaderName::from_static("spin-path-info");
@@ -51,7 +50,7 @@ pub(crate) fn set_headers(
     head: &mut Parts,
     headers: &RouteHeaders,
     matched: &Matched<'_>,
-    client: SocketAddr,
+    peer: Peer,
 ) -> Result<(), Refusal> {
     let forged: Vec<HeaderName> = head
         .headers
@@ -64,18 +63,16 @@ pub(crate) fn set_headers(
     }
 
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let full_url = format!("http://{}{path}", host(head)?);
+    let scheme = if peer.secure { "https" } else { "http" };
+    let full_url = format!("{scheme}://{}{path}", host(head)?);
     let value = |text: &str| {
         HeaderValue::from_str(text).map_err(|_| {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "the request's URL has characters that no URL has",
-            )
+            Refusal::malformed("the request's URL has characters that no URL has")
         })
     };
     let full_url = value(&full_url)?;
     let path_info = value(matched.path_info)?;
-    let client = value(&client.to_string())?;
+    let client = value(&peer.client.to_string())?;
     for (name, taken) in &matched.named {
         let name = format!("{PREFIX}path-match-{}", name.to_ascii_lowercase());
         // A name that is no header name cannot be told; Spin's clients cannot read it either.
@@ -98,7 +95,7 @@ pub(crate) fn set_headers(
 }
 
 fn host(head: &Parts) -> Result<&str, Refusal> {
-    let bad = |text: &str| Refusal::new(StatusCode::BAD_REQUEST, text);
+    let bad = |text: &str| Refusal::malformed(text);
     let header = match head.headers.get(HOST) {
         None => None,
         Some(value) => {

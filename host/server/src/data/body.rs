@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Incoming};
 
-use crate::reply::Refusal;
+use super::refusal::{Cause, Refusal};
 
 /// Takes a whole request body, before a function is started for it: a slow client holds a connection and not an
 /// instance. A body that announces its length is refused before any of it is read.
@@ -28,10 +27,7 @@ pub(crate) async fn read(
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
-                Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    format!("the request body did not arrive whole: {error}"),
-                )
+                Refusal::malformed(format!("the request body did not arrive whole: {error}"))
             })?;
             let Ok(data) = frame.into_data() else {
                 continue;
@@ -60,7 +56,7 @@ pub(crate) async fn read(
         .await
         .unwrap_or_else(|_elapsed| {
             Err(Refusal::new(
-                StatusCode::REQUEST_TIMEOUT,
+                Cause::Slow,
                 format!(
                     "the request body did not arrive within {} seconds",
                     patience.as_secs_f32()
@@ -71,9 +67,9 @@ pub(crate) async fn read(
 
 fn too_long(limit: usize) -> Refusal {
     Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
+        Cause::TooLarge,
         format!(
-            "the request body is longer than {limit} bytes, the limit of this server; send fewer rows at a time"
+            "the request body is longer than {limit} bytes, the limit of this function; send fewer rows at a time"
         ),
     )
 }

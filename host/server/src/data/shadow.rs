@@ -1,0 +1,91 @@
+//! Shadow traffic: a call repeated to another version, whose answer is compared and thrown away.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyaline_runtime::ResponseBody;
+use hyaline_telemetry::Trigger;
+use hyper::body::Body as _;
+use jiff::Timestamp;
+
+use super::call::{Ran, Ticket, run};
+use super::refusal::Refusal;
+use super::service::whole;
+use crate::platform::{Live, Platform, Slot};
+
+/// A call to be repeated.
+pub(super) struct Repeat {
+    platform: Arc<Platform>,
+    live: Arc<Live>,
+    slot: Arc<Slot>,
+    ticket: Ticket,
+    request: Request<Bytes>,
+}
+
+impl Repeat {
+    pub(super) fn of(
+        platform: &Arc<Platform>,
+        live: &Arc<Live>,
+        slot: Arc<Slot>,
+        ticket: &Ticket,
+        request: &Request<Bytes>,
+    ) -> Self {
+        let mut copy = Request::new(request.body().clone());
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.headers_mut() = request.headers().clone();
+        Repeat {
+            platform: platform.clone(),
+            live: live.clone(),
+            slot,
+            ticket: Ticket {
+                trigger: Trigger::Other,
+                ..ticket.clone()
+            },
+            request: copy,
+        }
+    }
+
+    /// Hands on the answer of the call, and repeats it on a task of its own, behind the caller's back. Only answers that
+    /// the function has finished are compared; a repetition that finds no place is left out.
+    pub(super) async fn beside(self, ran: Result<Ran, Refusal>) -> Result<Ran, Refusal> {
+        let Ok(ran) = ran else {
+            return ran;
+        };
+        if ran.response.body().size_hint().exact().is_none() {
+            return Ok(ran);
+        }
+        let (head, body) = ran.response.into_parts();
+        let body = whole(body).await?;
+        let answered = (head.status, body.clone());
+        let response = Response::from_parts(head, ResponseBody::from_bytes(body));
+        tokio::spawn(self.compare(answered));
+        Ok(Ran { response, ..ran })
+    }
+
+    async fn compare(self, answered: (http::StatusCode, Bytes)) {
+        let Repeat { platform, live, slot, ticket, request } = self;
+        let meter = slot.meter(platform.ledger(), platform.telemetry(), ticket.caller.name());
+        if meter.spent(Timestamp::now()).is_some() {
+            return;
+        }
+        let ran = run(&platform, &live, &slot, meter, &ticket, request).await;
+        let equal = match ran {
+            Ok(ran) => {
+                let status = ran.response.status();
+                match whole(ran.response.into_body()).await {
+                    Ok(body) => (status, body) == answered,
+                    Err(_refusal) => false,
+                }
+            }
+            // It did not run, so there is nothing to compare.
+            Err(refusal) if refusal.is_overload() => return,
+            Err(_refusal) => false,
+        };
+        slot.series(platform.ledger(), platform.telemetry()).shadow_compared(equal);
+        if !equal {
+            tracing::debug!(function = %slot.name(), version = %slot.version(), request_id = %ticket.id, "the shadow answered otherwise");
+        }
+    }
+}
