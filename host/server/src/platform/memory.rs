@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn this_process_holds_memory_and_has_used_time() {
         let resident = resident().unwrap();
-        assert!(resident > 1 << 20 && resident < available_to_process().unwrap());
+        assert!(resident > 0 && resident < available_to_process().unwrap());
         assert!(cpu_seconds().unwrap() >= 0.0);
     }
 }

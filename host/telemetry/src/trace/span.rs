@@ -31,7 +31,8 @@ impl SampleRatio {
         const SEVEN_BYTES: u64 = 1 << 56;
         let [.., a, b, c, d, e, f, g] = trace_id.bytes();
         let random = u64::from_be_bytes([0, a, b, c, d, e, f, g]);
-        (random as f64) < self.0 * SEVEN_BYTES as f64
+        // As a double the largest number is one larger than it is, and all means all.
+        self.0 >= 1.0 || (random as f64) < self.0 * SEVEN_BYTES as f64
     }
 }
 
