@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -296,14 +297,8 @@ impl Run {
         if free >= self.end + GRACE {
             let next = self.next.swap(self.last, Ordering::Relaxed);
             let mut tally = tally.borrow_mut();
-            self.give_up(schedule, number, 1, free, &mut tally);
-            self.give_up(
-                schedule,
-                next,
-                self.last.saturating_sub(next),
-                free,
-                &mut tally,
-            );
+            self.give_up(schedule, number..number + 1, free, &mut tally);
+            self.give_up(schedule, next..self.last, free, &mut tally);
             return Ok(None);
         }
         let due = self.start + schedule.due(number);
@@ -341,11 +336,13 @@ impl Run {
     }
 
     /// Counts requests that were due and had no free connection until the end, with the time they had waited by then.
-    fn give_up(&self, schedule: Schedule, from: u64, count: u64, now: Instant, tally: &mut Tally) {
+    /// Those of the warm-up do not count.
+    fn give_up(&self, schedule: Schedule, numbers: Range<u64>, now: Instant, tally: &mut Tally) {
         /// Steps by which the waits of many requests are told apart.
         const STEPS: u64 = 1000;
-        let from = from.max(schedule.before(self.measured_from - self.start));
-        let count = count.min(self.last.saturating_sub(from));
+        let begun = schedule.before(self.measured_from - self.start);
+        let from = numbers.start.max(begun);
+        let count = numbers.end.saturating_sub(from);
         tally.unsent += count;
         let mut done = 0;
         for step in 1..=STEPS.min(count) {

@@ -157,22 +157,26 @@ async fn waiting_for_a_stalled_target_counts_from_the_moment_a_request_was_due()
     assert!(latencies.max >= 500_000.0, "{report}");
     // A fifth of all requests waited for at least 0.3 s: those due in the first 0.2 s of the stall.
     assert!(latencies.p90 >= 300_000.0, "{report}");
-    assert!(latencies.p50 < 250_000.0, "{report}");
 }
 
 #[tokio::test]
 async fn an_open_load_keeps_its_rate() {
     let (address, seen) = server(|_, _| async move { answer(200, "ok") }).await;
     let mut options = options(address);
-    options.rate = Some(500.0);
-    options.duration = Duration::from_millis(400);
-    options.warm_up = Duration::from_millis(200);
+    options.rate = Some(50.0);
+    options.duration = Duration::from_secs(2);
+    options.warm_up = Duration::from_millis(400);
     let begun = Instant::now();
     let report = load(options).await;
-    assert!(begun.elapsed() >= Duration::from_millis(590));
-    assert_eq!(seen.requests.load(Ordering::Relaxed), 300);
-    assert_eq!((report.answers, report.unsent), (200, 0), "{report}");
-    assert!(report.lag_us.is_some());
+    assert!(begun.elapsed() >= Duration::from_millis(2380));
+    // A machine that is busy with other things may be too late for some, which says so.
+    assert_eq!(report.answers + report.unsent, 100, "{report}");
+    let seen = seen.requests.load(Ordering::Relaxed);
+    assert!(
+        (report.answers..=20 + report.answers).contains(&seen),
+        "{seen}: {report}"
+    );
+    assert!(report.answers > 0, "{report}");
 }
 
 #[tokio::test]
@@ -193,7 +197,27 @@ async fn requests_that_a_slow_target_left_no_connection_for_are_counted_with_the
     let latencies = report.latency_us.expect("latencies");
     // Due evenly over half a second and given up 0.1 s after it, at the earliest.
     assert!(latencies.p50 >= 340_000.0, "{report}");
+    assert_ne!(report.latency_us, report.latency_2xx_us, "{report}");
     assert!(report.to_string().contains("did not keep up"), "{report}");
+}
+
+/// The one connection is taken from the warm-up until after the end: of the measurement nothing was sent, and of the
+/// warm-up nothing counts.
+#[tokio::test]
+async fn unsent_requests_of_the_warm_up_do_not_count() {
+    let (address, _) = server(|_, _| async move {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        answer(200, "ok")
+    })
+    .await;
+    let mut options = options(address);
+    options.connections = 1;
+    options.rate = Some(1000.0);
+    options.warm_up = Duration::from_millis(200);
+    options.duration = Duration::from_millis(300);
+    let report = load(options).await;
+    assert_eq!((report.answers, report.unsent), (0, 300), "{report}");
+    assert_eq!(report.latency_2xx_us, None);
 }
 
 #[tokio::test]
@@ -207,11 +231,11 @@ async fn an_answer_that_does_not_come_in_time_is_an_error() {
     .await;
     let mut options = options(address);
     options.connections = 1;
-    options.timeout = Duration::from_millis(100);
+    options.timeout = Duration::from_secs(1);
     options.requests = Some(4);
     let report = load(options).await;
     assert_eq!((report.answers, report.errors.timeout), (2, 2), "{report}");
-    assert!(report.latency_us.expect("latencies").max >= 100_000.0);
+    assert!(report.latency_us.expect("latencies").max >= 1_000_000.0);
     assert!(report.to_string().contains("timed out: 2"), "{report}");
 }
 
@@ -267,7 +291,7 @@ async fn a_kept_alive_connection_that_was_closed_while_idle_is_no_error() {
     options.requests = Some(20);
     let report = load(options).await;
     assert_eq!((report.answers, report.errors.total()), (20, 0), "{report}");
-    assert_eq!(report.reconnects, 19);
+    assert_eq!(report.reconnects, 19, "{report}");
 }
 
 #[tokio::test]
@@ -289,11 +313,11 @@ async fn a_run_that_is_stopped_reports_what_it_saw() {
     let (address, _) = server(|_, _| async move { answer(200, "ok") }).await;
     let plan = Plan::new(options(address)).expect("a possible plan");
     let begun = Instant::now();
-    let stop = tokio::time::sleep(Duration::from_millis(300));
+    let stop = tokio::time::sleep(Duration::from_secs(2));
     let report = run(plan, stop).await.expect("a report");
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert!(report.stopped && report.answers > 0, "{report}");
-    assert!((0.29..10.0).contains(&report.seconds), "{report}");
+    assert!((1.9..10.0).contains(&report.seconds), "{report}");
     let document = serde_json::to_value(&report).expect("JSON");
     assert_eq!(document["status"]["200"], report.answers);
     assert_eq!(document["errors"]["timeout"], 0);
