@@ -27,7 +27,10 @@ async fn main() -> Fallible<()> {
     let count: u32 = arguments.next().ok_or(usage)?.parse()?;
     let path = arguments.next().unwrap_or("/".into());
     let body = Bytes::from(arguments.next().unwrap_or_default());
-    println!("component        {:>9.0} KiB", component.len() as f64 / 1024.0);
+    println!(
+        "component        {:>9.0} KiB",
+        component.len() as f64 / 1024.0
+    );
     for (share_code, count) in [(true, count), (false, count.min(20))] {
         measure(&component, share_code, count, &path, &body).await?;
     }
@@ -65,7 +68,10 @@ async fn measure(
         }
     }
     println!("prepare, first   {:>9.1} ms", milliseconds(prepared[0]));
-    println!("prepare, median  {:>9.1} ms", milliseconds(median(prepared)));
+    println!(
+        "prepare, median  {:>9.1} ms",
+        milliseconds(median(prepared))
+    );
     println!(
         "artefacts, each  {:>9.0} KiB",
         disk(&directory)? / 1024.0 / f64::from(count)
@@ -137,7 +143,10 @@ fn pss() -> Fallible<f64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kib.ok_or("the system does not tell the PSS")?.trim().parse()?)
+    Ok(kib
+        .ok_or("the system does not tell the PSS")?
+        .trim()
+        .parse()?)
 }
 
 /// Bytes of all files in a directory.

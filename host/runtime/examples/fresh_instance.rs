@@ -37,7 +37,12 @@ async fn main() -> Fallible<()> {
             fuel,
             ..EngineConfig::default()
         })?;
-        Ok(Function::load(&engine, &file, &component, Policy::default())?)
+        Ok(Function::load(
+            &engine,
+            &file,
+            &component,
+            Policy::default(),
+        )?)
     };
     let started = Instant::now();
     let function = load(true, false)?;
@@ -89,7 +94,11 @@ async fn main() -> Fallible<()> {
     for round in 0..ROUNDS {
         // Forwards and backwards, so that none always comes after the same other.
         for step in 0..ways.len() {
-            let way = if round % 2 == 0 { step } else { ways.len() - 1 - step };
+            let way = if round % 2 == 0 {
+                step
+            } else {
+                ways.len() - 1 - step
+            };
             let request = request(&path, &body)?;
             let started = Instant::now();
             let answer = ways[way].1.handle(request).await?;

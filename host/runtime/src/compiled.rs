@@ -92,7 +92,10 @@ impl Compiled {
         let (code, shared, shared_digest) = match apart(engine, component) {
             Some((shell, shared, digest)) => (shell, Some(shared), Some(digest)),
             None => (
-                engine.wasm().precompile_component(component).map_err(compile)?,
+                engine
+                    .wasm()
+                    .precompile_component(component)
+                    .map_err(compile)?,
                 None,
                 None,
             ),
@@ -300,8 +303,7 @@ impl Linked {
         let http = sheet
             .http_door
             .then(|| {
-                let imports =
-                    shared.map_or(engine.http_imports(), |shared| &shared.http_imports);
+                let imports = shared.map_or(engine.http_imports(), |shared| &shared.http_imports);
                 ProxyPre::new(imports.instantiate_pre(component)?)
             })
             .transpose()?;

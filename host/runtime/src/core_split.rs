@@ -163,7 +163,7 @@ impl Parts {
         if !plain || group.is_explicit_rec_group() {
             return None;
         }
-        let mut types = |list: &[wasmparser::ValType]| {
+        let types = |list: &[wasmparser::ValType]| {
             list.iter()
                 .map(|&ty| RoundtripReencoder.val_type(ty).ok())
                 .collect::<Option<Vec<_>>>()
@@ -244,8 +244,11 @@ impl Parts {
         if !matches!(operators.read().ok()?, Operator::End) || !operators.eof() {
             return None;
         }
-        self.data
-            .active(0, &ConstExpr::i32_const(value), segment.data.iter().copied());
+        self.data.active(
+            0,
+            &ConstExpr::i32_const(value),
+            segment.data.iter().copied(),
+        );
         Some(())
     }
 
@@ -259,7 +262,10 @@ impl Parts {
         let mut exports = ExportSection::new();
         exports.export(MEMORY_NAME, ExportKind::Memory, 0);
         let mut memory = Module::new();
-        memory.section(&memories).section(&exports).section(&self.data);
+        memory
+            .section(&memories)
+            .section(&exports)
+            .section(&self.data);
         Some(CoreSplit {
             code: self.code.finish(),
             code_type: self.code_type,
@@ -321,7 +327,12 @@ mod tests {
 
     #[test]
     fn passive_segments_that_nothing_refers_to_are_left_out() {
-        let with = parts(&module("(memory 1)", r#"(data "") (data (i32.const 8) "x")"#, "")).unwrap();
+        let with = parts(&module(
+            "(memory 1)",
+            r#"(data "") (data (i32.const 8) "x")"#,
+            "",
+        ))
+        .unwrap();
         let without = parts(&module("(memory 1)", r#"(data (i32.const 8) "x")"#, "")).unwrap();
         assert_eq!((with.code, with.memory), (without.code, without.memory));
     }
@@ -384,12 +395,8 @@ mod tests {
 
     #[test]
     fn no_cut_of_a_module_panics() {
-        let whole = wat::parse_str(module(
-            "(memory 2)",
-            r#"(data (i32.const 8) "data")"#,
-            "",
-        ))
-        .unwrap();
+        let whole =
+            wat::parse_str(module("(memory 2)", r#"(data (i32.const 8) "data")"#, "")).unwrap();
         for end in 0..whole.len() {
             let _ = split(&whole[..end]);
         }

@@ -164,7 +164,8 @@ async fn until<T>(
         if let Poll::Ready(output) = polled {
             return Poll::Ready(Some(output));
         }
-        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
+        let timer =
+            timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
         timer.as_mut().poll(context).map(|()| None)
     })
     .await

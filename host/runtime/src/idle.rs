@@ -109,7 +109,11 @@ impl Reclaim {
 
     /// Drops all that wait; whether there were any.
     pub(crate) fn all(&self) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let all = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut any = false;
         for idle in all.iter().filter_map(Weak::upgrade) {
             let dropped = std::mem::take(&mut idle.lock().instances);

@@ -72,8 +72,7 @@ impl Instance {
     pub(crate) fn start(mut run: Run, pre: &bindings::TypedPre<State>) -> Result<Self, Failure> {
         let made = run.counted(|run| match pre.instantiate(run.store()) {
             Err(error)
-                if error.is::<PoolConcurrencyLimitError>()
-                    && run.function().engine().reclaim() =>
+                if error.is::<PoolConcurrencyLimitError>() && run.function().engine().reclaim() =>
             {
                 pre.instantiate(run.store())
             }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::data::Route;
 use crate::error::ApplicationError;
 use crate::manifest;
-use crate::data::Route;
 
 /// What to serve: components, and the routes that lead to them. Nothing of it is loaded yet.
 #[derive(Clone, Debug)]
@@ -128,7 +128,10 @@ impl Application {
 
     /// The routes that lead to a component.
     pub(crate) fn routes_of(&self, component: &str) -> impl Iterator<Item = &Route> {
-        let routes = self.routes.iter().filter(move |routed| routed.component == component);
+        let routes = self
+            .routes
+            .iter()
+            .filter(move |routed| routed.component == component);
         routes.map(|routed| &routed.route)
     }
 
@@ -151,7 +154,11 @@ fn function_name(stem: &str) -> String {
         .take(63)
         .collect();
     name.truncate(name.trim_end_matches('-').len());
-    if name.is_empty() { "function".into() } else { name }
+    if name.is_empty() {
+        "function".into()
+    } else {
+        name
+    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// There is no such price table.
-    #[error("`prices.table` is `{named}`, which is neither a built-in table ({built_in}) nor a file that can be read")]
+    #[error(
+        "`prices.table` is `{named}`, which is neither a built-in table ({built_in}) nor a file that can be read"
+    )]
     Prices {
         /// What it says.
         named: String,

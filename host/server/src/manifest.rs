@@ -10,8 +10,8 @@ use toml::{Table, Value};
 use hyaline_runtime::AllowedHosts;
 
 use crate::application::{Application, Build, Component, RoutedComponent};
-use crate::error::ApplicationError;
 use crate::data::Route;
+use crate::error::ApplicationError;
 
 #[derive(Deserialize)]
 struct Manifest {

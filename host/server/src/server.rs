@@ -49,7 +49,10 @@ impl Server {
     ///
     /// [`StartError`]: an address is not to be had, the state is in use or damaged, a component cannot be read or is
     /// refused, a certificate cannot be used, or the control plane would be open to everybody.
-    pub async fn start(configuration: &Configuration, application: &Application) -> Result<Self, StartError> {
+    pub async fn start(
+        configuration: &Configuration,
+        application: &Application,
+    ) -> Result<Self, StartError> {
         let started = Instant::now();
         let document = configuration.document();
         let certificate = certificate(document)?;
@@ -64,7 +67,11 @@ impl Server {
             .await
             .map_err(|_lost| StartError::Interrupted)??
         };
-        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let scheme = if certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let bounds = || Bounds::new(&document.connections, document.concurrency);
         let control = match document.control {
             ControlAddress::Off => None,
@@ -77,10 +84,21 @@ impl Server {
         };
         let base_url = format!("{scheme}://{address}");
         platform.serves_at(&base_url);
-        let control_url = control.as_ref().map(|(_, _, _, address)| format!("{scheme}://{address}"));
+        let control_url = control
+            .as_ref()
+            .map(|(_, _, _, address)| format!("{scheme}://{address}"));
         let view = platform.view();
-        let routes = view.routes().iter().map(|entry| (&entry.route, &*entry.target.live));
-        let startup = Startup::new(application.name(), base_url, control_url, routes, started.elapsed());
+        let routes = view
+            .routes()
+            .iter()
+            .map(|entry| (&entry.route, &*entry.target.live));
+        let startup = Startup::new(
+            application.name(),
+            base_url,
+            control_url,
+            routes,
+            started.elapsed(),
+        );
         Ok(Server {
             platform,
             data: (data, bounds()),
@@ -159,5 +177,8 @@ fn certificate(document: &Document) -> Result<Option<Arc<Certificate>>, StartErr
     if tls.certificate.as_os_str().is_empty() {
         return Ok(None);
     }
-    Ok(Some(Arc::new(Certificate::read(&tls.certificate, &tls.key)?)))
+    Ok(Some(Arc::new(Certificate::read(
+        &tls.certificate,
+        &tls.key,
+    )?)))
 }

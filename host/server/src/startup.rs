@@ -86,7 +86,11 @@ impl StartupRoute {
                 }
             ),
         };
-        let described = live.settings().description.clone().filter(|text| !text.is_empty());
+        let described = live
+            .settings()
+            .description
+            .clone()
+            .filter(|text| !text.is_empty());
         StartupRoute {
             route: route.as_str().into(),
             function: live.name().to_string(),

@@ -28,12 +28,17 @@ pub(crate) fn config(arguments: &Config) -> Result<()> {
     let Action::Check(check) = &arguments.action;
     let configuration = check.flags.configuration(&[])?;
     let entries = configuration.entries();
-    let width = |column: fn(&hyaline_server::Entry) -> usize| entries.iter().map(column).max().unwrap_or(0);
+    let width =
+        |column: fn(&hyaline_server::Entry) -> usize| entries.iter().map(column).max().unwrap_or(0);
     let keys = width(|entry| entry.key.len());
     let values = width(|entry| entry.value.len());
     let mut output = std::io::stdout().lock();
     for entry in entries {
-        writeln!(output, "{:keys$} = {:values$}  # {}", entry.key, entry.value, entry.origin)?;
+        writeln!(
+            output,
+            "{:keys$} = {:values$}  # {}",
+            entry.key, entry.value, entry.origin
+        )?;
     }
     output.flush()?;
     Ok(())

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use hyaline_control::FunctionName;
-use hyaline_export::{Architecture, File, FileName, Image, Replicas, Secret, Subject, Target, export as files};
+use hyaline_export::{
+    Architecture, File, FileName, Image, Replicas, Secret, Subject, Target, export as files,
+};
 
 use crate::inspect;
 
@@ -72,16 +74,26 @@ pub(crate) fn export(arguments: &Export) -> Result<()> {
         memory_mib: arguments.memory,
         cpu_millis: arguments.cpu,
         replicas: arguments.replicas,
-        architecture: if arguments.arm64 { Architecture::Arm64 } else { Architecture::X86_64 },
+        architecture: if arguments.arm64 {
+            Architecture::Arm64
+        } else {
+            Architecture::X86_64
+        },
         secrets: arguments.secrets.clone(),
         ..Subject::new(name, FileName::new(&file)?)
     };
     let made = files(arguments.target, &subject)?;
     let folder = &arguments.output;
     if !arguments.force {
-        let present = made.iter().map(|file| folder.join(&file.path)).find(|path| path.exists());
+        let present = made
+            .iter()
+            .map(|file| folder.join(&file.path))
+            .find(|path| path.exists());
         if let Some(path) = present {
-            bail!("`{}` is there already; replace it with `--force`", path.display());
+            bail!(
+                "`{}` is there already; replace it with `--force`",
+                path.display()
+            );
         }
     }
     for file in &made {
@@ -110,7 +122,8 @@ fn write(folder: &Path, file: &File) -> Result<()> {
     #[cfg(unix)]
     if file.executable {
         use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).with_context(context)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .with_context(context)?;
     }
     Ok(())
 }
@@ -118,7 +131,9 @@ fn write(folder: &Path, file: &File) -> Result<()> {
 fn replicas(text: &str) -> Result<Replicas> {
     let (least, most) = text.split_once('-').unwrap_or((text, text));
     let number = |part: &str| {
-        part.trim().parse().map_err(|_| anyhow!("`{text}` is no range; write it as `1-4`"))
+        part.trim()
+            .parse()
+            .map_err(|_| anyhow!("`{text}` is no range; write it as `1-4`"))
     };
     Ok(Replicas {
         least: number(least)?,

@@ -47,7 +47,9 @@ impl Flags {
     /// nothing, for a command whose defaults are its own.
     pub(crate) fn configuration(&self, own: &[(&str, &str)]) -> Result<Configuration> {
         let file = self.file()?;
-        let file = file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()));
+        let file = file
+            .as_ref()
+            .map(|(path, text)| (path.as_path(), text.as_str()));
         let deadline = self.deadline.map(|seconds| (seconds * 1000).to_string());
         let body = self.body.map(|mib| (mib << 20).to_string());
         let named = [
@@ -70,7 +72,9 @@ impl Flags {
                 .with_context(|| format!("`--set {pair}` has no `=`; write `--set KEY=VALUE`"))?;
             flags.push(("--set".into(), key.trim().into(), value.into()));
         }
-        let own = own.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+        let own = own
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()));
         Ok(Configuration::assemble(own, file, std::env::vars(), flags)?)
     }
 

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use hyaline_server::{Application, Component, Configuration, Drained, Server, Startup, termination};
+use hyaline_server::{
+    Application, Component, Configuration, Drained, Server, Startup, termination,
+};
 
 use super::flags::Flags;
 use super::watch;
@@ -39,7 +41,9 @@ pub(crate) struct Serve {
 pub(crate) fn up(arguments: &Up) -> Result<()> {
     let manifest = match &arguments.from {
         Some(path) => Some(path.clone()),
-        None => Path::new(DEFAULT_MANIFEST).is_file().then(|| DEFAULT_MANIFEST.into()),
+        None => Path::new(DEFAULT_MANIFEST)
+            .is_file()
+            .then(|| DEFAULT_MANIFEST.into()),
     };
     let application = match &manifest {
         None => Application::nothing(),
@@ -103,7 +107,11 @@ fn remedy(component: &Component) -> String {
     }
 }
 
-fn run(application: &Application, configuration: &Configuration, watched: Option<PathBuf>) -> Result<()> {
+fn run(
+    application: &Application,
+    configuration: &Configuration,
+    watched: Option<PathBuf>,
+) -> Result<()> {
     let _log = hyaline_server::start_log(configuration).context("cannot start the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -148,7 +156,11 @@ fn announce(startup: &Startup) -> Result<()> {
         writeln!(output, "  {}", route.curl)?;
     }
     if startup.more_routes > 0 {
-        writeln!(output, "\nand {} more functions; `hyaline functions` lists them", startup.more_routes)?;
+        writeln!(
+            output,
+            "\nand {} more functions; `hyaline functions` lists them",
+            startup.more_routes
+        )?;
     }
     output.flush()?;
     Ok(())

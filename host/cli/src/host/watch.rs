@@ -99,12 +99,18 @@ impl Sources {
                 for pattern in &build.watch {
                     let whole = root.join(pattern).to_string_lossy().into_owned();
                     globs.add(Glob::new(&whole).with_context(|| {
-                        format!("component `{}`: `{pattern}` is no pattern of files", component.id)
+                        format!(
+                            "component `{}`: `{pattern}` is no pattern of files",
+                            component.id
+                        )
                     })?);
                     folders.insert(literal_folder(&root, pattern), true);
                 }
             }
-            let result = component.path.canonicalize().unwrap_or(component.path.clone());
+            let result = component
+                .path
+                .canonicalize()
+                .unwrap_or(component.path.clone());
             folders.entry(folder(&result)).or_insert(false);
             components.push((component.id.clone(), globs.build()?, result));
         }
@@ -122,7 +128,8 @@ impl Sources {
         };
         let to_build = self.components.iter().filter(sources);
         let deployed = self.components.iter().any(|(_, _, result)| path == *result);
-        let concerns = deployed || path == self.manifest || self.components.iter().any(|one| sources(&one));
+        let concerns =
+            deployed || path == self.manifest || self.components.iter().any(|one| sources(&one));
         (to_build.map(|(id, _, _)| id.as_str()), concerns)
     }
 }
@@ -167,7 +174,11 @@ impl Changes {
             if self.watched.get(folder) == Some(below) {
                 continue;
             }
-            let mode = if *below { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+            let mode = if *below {
+                RecursiveMode::Recursive
+            } else {
+                RecursiveMode::NonRecursive
+            };
             self.watcher
                 .watch(folder, mode)
                 .with_context(|| format!("cannot watch `{}`", folder.display()))?;

@@ -43,7 +43,11 @@ async fn the_second_load_comes_from_disk() {
     let cache = directory.path().join("made/on/demand");
     assert_eq!(origin(&cache).await, Origin::Compiled);
     assert_eq!(origin(&cache).await, Origin::Cached);
-    assert_eq!(files(&cache).len(), 2, "nothing but the code and its engine");
+    assert_eq!(
+        files(&cache).len(),
+        2,
+        "nothing but the code and its engine"
+    );
 }
 
 #[tokio::test]
@@ -159,10 +163,7 @@ async fn processes_at_once_leave_sound_files() {
     let racers: Vec<_> = (0..3)
         .map(|_| {
             Command::new(&this)
-                .args([
-                    "--exact",
-                    "cache::processes_at_once_leave_sound_files",
-                ])
+                .args(["--exact", "cache::processes_at_once_leave_sound_files"])
                 .env(SHARED, directory.path())
                 .stdout(std::process::Stdio::null())
                 .spawn()

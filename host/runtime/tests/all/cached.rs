@@ -108,8 +108,10 @@ fn a_component_that_cannot_be_had_or_is_another_one_is_refused() {
     let cache = tempfile::tempdir().unwrap();
     let engine = engine(cache.path());
     let load = |component: io::Result<Vec<u8>>| {
-        Function::load_cached(&engine, "guest", [0xab; 32], Policy::default(), || component)
-            .unwrap_err()
+        Function::load_cached(&engine, "guest", [0xab; 32], Policy::default(), || {
+            component
+        })
+        .unwrap_err()
     };
     let error = load(Err(io::ErrorKind::NotFound.into()));
     assert!(matches!(error, LoadError::Unreadable { .. }));

@@ -89,7 +89,11 @@ fn every_call_through_the_typed_door_has_all_of_its_fuel() {
     let records = ledger.0.lock().unwrap();
     assert!(records[1].fuel.is_some_and(|fuel| fuel > 10));
     // The first one has the instance in it, too.
-    assert!(records[1..].iter().all(|record| record.fuel == records[1].fuel));
+    assert!(
+        records[1..]
+            .iter()
+            .all(|record| record.fuel == records[1].fuel)
+    );
 
     let spin = guests::typed("(loop $forever (br $forever)) (unreachable)");
     let (spin, _) = function(&engine(true), &spin, Some(1000));
@@ -114,5 +118,8 @@ fn a_limit_on_an_engine_that_does_not_count_is_refused() {
     let refused = Function::load(&engine, "guest", &guests::hello(), policy()).unwrap_err();
     assert_eq!(refused.to_string(), words);
     let function = Function::load(&engine, "guest", &guests::hello(), Policy::default()).unwrap();
-    assert_eq!(function.with_policy(policy()).unwrap_err().to_string(), words);
+    assert_eq!(
+        function.with_policy(policy()).unwrap_err().to_string(),
+        words
+    );
 }

@@ -36,7 +36,10 @@ async fn bytes_are_counted_in_and_out() {
         (&*record.function, &record.outcome, record.reused),
         ("guest", &Outcome::Answered, false)
     );
-    assert_eq!((record.fuel, record.stdout, record.stderr), (None, None, None));
+    assert_eq!(
+        (record.fuel, record.stdout, record.stderr),
+        (None, None, None)
+    );
 }
 
 #[tokio::test]
@@ -57,7 +60,10 @@ async fn cpu_time_is_the_functions_own_and_not_that_of_others_on_the_thread() {
     let (spun, said) = tokio::join!(recorded(&spins, ""), recorded(&hello, ""));
     assert!(spun.cpu > Duration::from_millis(20), "{:?}", spun.cpu);
     assert!(spun.cpu <= spun.wall, "{spun:?}");
-    assert!(said.cpu > Duration::ZERO && said.cpu < spun.cpu / 2, "{said:?}");
+    assert!(
+        said.cpu > Duration::ZERO && said.cpu < spun.cpu / 2,
+        "{said:?}"
+    );
 }
 
 #[tokio::test]
@@ -82,7 +88,14 @@ async fn a_streamed_answer_is_recorded_when_it_has_been_read() {
     let mut body = response.into_body();
     let mut read = 0;
     while read < 4096 * 999 {
-        read += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+        read += body
+            .frame()
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap()
+            .len();
         assert!(records.try_recv().is_err(), "after {read} bytes");
     }
     drop(body.collect().await);
@@ -112,7 +125,10 @@ async fn a_streamed_answer_that_nobody_reads_on_is_recorded_as_abandoned() {
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     drop(body);
-    while records.try_recv().is_err_and(|error| error == mpsc::TryRecvError::Empty) {
+    while records
+        .try_recv()
+        .is_err_and(|error| error == mpsc::TryRecvError::Empty)
+    {
         tokio::task::yield_now().await;
         if let Ok(record) = records.try_recv() {
             assert_eq!(record.outcome, Outcome::Abandoned);
@@ -188,7 +204,10 @@ async fn a_trap_tells_the_last_line() {
         Limits::default(),
     );
     let failure = get(&dies).await.err().unwrap().to_string();
-    assert!(failure.ends_with("in `handle`; it said: hello"), "{failure}");
+    assert!(
+        failure.ends_with("in `handle`; it said: hello"),
+        "{failure}"
+    );
 }
 
 #[tokio::test]

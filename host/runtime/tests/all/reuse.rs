@@ -19,7 +19,12 @@ fn counter(before: &str) -> Vec<u8> {
     ))
 }
 
-fn load(engine: &Engine, component: &[u8], requests: u32, idle: Duration) -> (Function, Arc<Ledger>) {
+fn load(
+    engine: &Engine,
+    component: &[u8],
+    requests: u32,
+    idle: Duration,
+) -> (Function, Arc<Ledger>) {
     let ledger = Arc::new(Ledger::default());
     let policy = Policy {
         limits: Limits {
@@ -72,13 +77,16 @@ async fn one_request_per_instance_is_no_reuse() {
 #[tokio::test]
 async fn requests_at_once_have_an_instance_each() {
     let (function, _) = load(&crate::engine(), &counter(""), 10, LONG);
-    let (one, two) = tokio::join!(
-        get(&function),
-        tokio::task::unconstrained(get(&function))
-    );
-    let mut statuses = [one.unwrap().status().as_u16(), two.unwrap().status().as_u16()];
+    let (one, two) = tokio::join!(get(&function), tokio::task::unconstrained(get(&function)));
+    let mut statuses = [
+        one.unwrap().status().as_u16(),
+        two.unwrap().status().as_u16(),
+    ];
     statuses.sort();
-    assert!(statuses == [201, 201] || statuses == [201, 202], "{statuses:?}");
+    assert!(
+        statuses == [201, 201] || statuses == [201, 202],
+        "{statuses:?}"
+    );
 }
 
 #[tokio::test]
@@ -177,10 +185,7 @@ async fn an_instance_that_piles_up_host_objects_is_replaced() {
            (br_if $again (i32.lt_u (local.get $a) (i32.const 3))))",
     );
     let (function, _) = load(&crate::engine(), &hoards, 100, LONG);
-    assert_eq!(
-        statuses(&function, 6).await,
-        [201, 202, 203, 201, 202, 203]
-    );
+    assert_eq!(statuses(&function, 6).await, [201, 202, 203, 201, 202, 203]);
 }
 
 #[tokio::test]

@@ -55,9 +55,8 @@ async fn a_function_answers_alike_whole_and_in_parts() {
         assert_eq!(answers[0], answers[1]);
     }
     let typed = guests::typed("(call $first_number (local.get $columns))");
-    let predict = |engine| {
-        load_in(engine, &typed, Limits::default()).predict(&[Column::Numbers(vec![0.1])])
-    };
+    let predict =
+        |engine| load_in(engine, &typed, Limits::default()).predict(&[Column::Numbers(vec![0.1])]);
     assert_eq!(predict(&whole), predict(&parts));
 }
 
@@ -124,7 +123,10 @@ async fn a_component_of_another_shape_is_compiled_whole() {
     );
     let function = load_in(&engine(None, true), &component, Limits::default());
     assert_eq!(function.summary().engine(), None);
-    assert_eq!(text(get(&function).await.unwrap()).await.unwrap(), "hello\n");
+    assert_eq!(
+        text(get(&function).await.unwrap()).await.unwrap(),
+        "hello\n"
+    );
 }
 
 #[tokio::test]
@@ -155,7 +157,9 @@ fn maps(directory: &Path) -> usize {
 async fn a_function_that_is_dropped_leaves_nothing_mapped() {
     let cache = tempfile::tempdir().unwrap();
     let engine = engine(Some(cache.path()), true);
-    let words: Vec<String> = (0..200).map(|number| format!("function {number}")).collect();
+    let words: Vec<String> = (0..200)
+        .map(|number| format!("function {number}"))
+        .collect();
     for round in 0..2 {
         let mut functions = Vec::new();
         for word in &words {

@@ -176,7 +176,9 @@ impl FromStr for ControlAddress {
         match text {
             "off" => Ok(ControlAddress::Off),
             _ => text.parse().map(ControlAddress::At).map_err(|_| {
-                format!("`{text}` is neither an address with a port, such as 127.0.0.1:3001, nor `off`")
+                format!(
+                    "`{text}` is neither an address with a port, such as 127.0.0.1:3001, nor `off`"
+                )
             }),
         }
     }

@@ -97,10 +97,12 @@ impl Layers {
     }
 
     pub(super) fn file(&mut self, path: &Path, text: &str) -> Result<(), ConfigurationError> {
-        let table: Table = text.parse().map_err(|error: toml::de::Error| ConfigurationError::Syntax {
-            path: path.into(),
-            reason: error.to_string(),
-        })?;
+        let table: Table =
+            text.parse()
+                .map_err(|error: toml::de::Error| ConfigurationError::Syntax {
+                    path: path.into(),
+                    reason: error.to_string(),
+                })?;
         let mut values = Vec::new();
         flatten("", table, &mut |key, value| values.push((key, value)));
         for (key, value) in values {
@@ -117,7 +119,12 @@ impl Layers {
         let names: BTreeMap<String, String> = self
             .0
             .keys()
-            .map(|key| (format!("{PREFIX}{}", key.to_uppercase().replace('.', "_")), key.clone()))
+            .map(|key| {
+                (
+                    format!("{PREFIX}{}", key.to_uppercase().replace('.', "_")),
+                    key.clone(),
+                )
+            })
             .collect();
         for (variable, text) in variables {
             if let Some(key) = names.get(&variable) {
@@ -127,7 +134,12 @@ impl Layers {
         Ok(())
     }
 
-    pub(super) fn flag(&mut self, flag: &str, key: &str, text: &str) -> Result<(), ConfigurationError> {
+    pub(super) fn flag(
+        &mut self,
+        flag: &str,
+        key: &str,
+        text: &str,
+    ) -> Result<(), ConfigurationError> {
         self.text(key.into(), text, Origin::Flag(flag.into()))
     }
 
@@ -141,13 +153,19 @@ impl Layers {
         };
         let value = match self.0.get(&key).map(|(value, _)| value) {
             Some(Value::Integer(_)) => Value::Integer(
-                text.trim().parse().map_err(|_| refuse("expected a whole number"))?,
+                text.trim()
+                    .parse()
+                    .map_err(|_| refuse("expected a whole number"))?,
             ),
-            Some(Value::Float(_)) => {
-                Value::Float(text.trim().parse().map_err(|_| refuse("expected a number"))?)
-            }
+            Some(Value::Float(_)) => Value::Float(
+                text.trim()
+                    .parse()
+                    .map_err(|_| refuse("expected a number"))?,
+            ),
             Some(Value::Boolean(_)) => Value::Boolean(
-                text.trim().parse().map_err(|_| refuse("expected `true` or `false`"))?,
+                text.trim()
+                    .parse()
+                    .map_err(|_| refuse("expected `true` or `false`"))?,
             ),
             _ => Value::String(text.into()),
         };
@@ -185,7 +203,11 @@ impl Layers {
         let entries = self
             .0
             .into_iter()
-            .map(|(key, (value, origin))| Entry { key, value: value.to_string(), origin })
+            .map(|(key, (value, origin))| Entry {
+                key,
+                value: value.to_string(),
+                origin,
+            })
             .collect();
         Ok((document, entries))
     }
@@ -206,7 +228,11 @@ fn shown(value: &Value) -> String {
 
 fn flatten(prefix: &str, table: Table, take: &mut impl FnMut(String, Value)) {
     for (name, value) in table {
-        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        let key = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}.{name}")
+        };
         match value {
             Value::Table(section) => flatten(&key, section, take),
             value => take(key, value),

@@ -82,23 +82,56 @@ impl Configuration {
         let limits = &document.limits;
         whole("limits.deadline_ms", limits.deadline_ms, 1, 900_000)?;
         whole("limits.memory_mib", limits.memory_mib, 1, 4096)?;
-        whole("limits.table_elements", limits.table_elements, 1, 10_000_000)?;
+        whole(
+            "limits.table_elements",
+            limits.table_elements,
+            1,
+            10_000_000,
+        )?;
         whole("limits.body_bytes", limits.body_bytes, 1, 1 << 30)?;
         whole("limits.concurrency", limits.concurrency.into(), 1, 10_000)?;
         let connections = &document.connections;
         whole("connections.most", connections.most.into(), 1, 1_000_000)?;
-        whole("connections.head_bytes", connections.head_bytes.into(), 8192, 1 << 20)?;
+        whole(
+            "connections.head_bytes",
+            connections.head_bytes.into(),
+            8192,
+            1 << 20,
+        )?;
         whole("connections.headers", connections.headers.into(), 1, 10_000)?;
-        whole("connections.head_wait_ms", connections.head_wait_ms, 1, 3_600_000)?;
-        whole("connections.body_wait_ms", connections.body_wait_ms, 1, 3_600_000)?;
-        whole("connections.write_wait_ms", connections.write_wait_ms, 1, 3_600_000)?;
+        whole(
+            "connections.head_wait_ms",
+            connections.head_wait_ms,
+            1,
+            3_600_000,
+        )?;
+        whole(
+            "connections.body_wait_ms",
+            connections.body_wait_ms,
+            1,
+            3_600_000,
+        )?;
+        whole(
+            "connections.write_wait_ms",
+            connections.write_wait_ms,
+            1,
+            3_600_000,
+        )?;
         whole("memory.loaded", document.memory.loaded.into(), 1, 1_000_000)?;
-        whole("otlp.metrics_seconds", document.otlp.metrics_seconds, 1, 86_400)?;
+        whole(
+            "otlp.metrics_seconds",
+            document.otlp.metrics_seconds,
+            1,
+            86_400,
+        )?;
         if !(0.0..=1.0).contains(&document.otlp.ratio) {
             return Err(self.refusal("otlp.ratio", "it must lie between 0 and 1"));
         }
         let tls = &document.tls;
-        match (tls.certificate.as_os_str().is_empty(), tls.key.as_os_str().is_empty()) {
+        match (
+            tls.certificate.as_os_str().is_empty(),
+            tls.key.as_os_str().is_empty(),
+        ) {
             (false, true) => Err(self.refusal("tls.key", "a certificate needs its key")),
             (true, false) => Err(self.refusal("tls.certificate", "a key needs its certificate")),
             _ => Ok(()),
@@ -167,11 +200,19 @@ mod tests {
         .unwrap();
         let document = configuration.document();
         assert_eq!(
-            (document.queue, document.concurrency, document.limits.deadline_ms, document.limits.memory_mib),
+            (
+                document.queue,
+                document.concurrency,
+                document.limits.deadline_ms,
+                document.limits.memory_mib
+            ),
             (1, 20, 300, 4)
         );
         let origin = |key: &str| {
-            let entry = configuration.entries().iter().find(|entry| entry.key == key);
+            let entry = configuration
+                .entries()
+                .iter()
+                .find(|entry| entry.key == key);
             entry.unwrap().origin.to_string()
         };
         assert_eq!(origin("queue"), "hyaline.toml");
@@ -182,15 +223,16 @@ mod tests {
 
     #[test]
     fn refusals_name_the_value_and_who_said_it() {
-        let check = |file: &str, environment: &[(String, String)], flags: &[Flag], expected: &str| {
-            let refused = Configuration::assemble(
-                [],
-                Some((Path::new("h.toml"), file)),
-                environment.to_vec(),
-                flags.to_vec(),
-            );
-            assert_eq!(refused.unwrap_err().to_string(), expected);
-        };
+        let check =
+            |file: &str, environment: &[(String, String)], flags: &[Flag], expected: &str| {
+                let refused = Configuration::assemble(
+                    [],
+                    Some((Path::new("h.toml"), file)),
+                    environment.to_vec(),
+                    flags.to_vec(),
+                );
+                assert_eq!(refused.unwrap_err().to_string(), expected);
+            };
         check(
             "[limits]\nmemory = 4",
             &[],

@@ -43,8 +43,12 @@ pub(super) async fn alias(
             blocking(move || {
                 let message = format!("`{changed}` leads to {}", shown(&traffic));
                 let target = shared.target(&function, None);
-                shared.registry().set_alias(target, &changed, traffic, Timestamp::now())?;
-                shared.events().add(EventKind::TrafficChanged, function.as_str(), message);
+                shared
+                    .registry()
+                    .set_alias(target, &changed, traffic, Timestamp::now())?;
+                shared
+                    .events()
+                    .add(EventKind::TrafficChanged, function.as_str(), message);
                 Ok(())
             })
             .await?;
@@ -54,8 +58,14 @@ pub(super) async fn alias(
             let (shared, function) = (platform.clone(), name.clone());
             blocking(move || {
                 let target = shared.target(&function, None);
-                shared.registry().delete_alias(target, &alias, Timestamp::now())?;
-                shared.events().add(EventKind::Deleted, function.as_str(), format!("the alias `{alias}` was deleted"));
+                shared
+                    .registry()
+                    .delete_alias(target, &alias, Timestamp::now())?;
+                shared.events().add(
+                    EventKind::Deleted,
+                    function.as_str(),
+                    format!("the alias `{alias}` was deleted"),
+                );
                 Ok(())
             })
             .await?;
@@ -78,9 +88,13 @@ pub(super) async fn rollback(
     let (shared, function, changed) = (platform.clone(), name.clone(), alias.clone());
     blocking(move || {
         let target = shared.target(&function, None);
-        let traffic = shared.registry().rollback(target, &changed, Timestamp::now())?;
+        let traffic = shared
+            .registry()
+            .rollback(target, &changed, Timestamp::now())?;
         let message = format!("`{changed}` leads to {} again", shown(&traffic));
-        shared.events().add(EventKind::RolledBack, function.as_str(), message);
+        shared
+            .events()
+            .add(EventKind::RolledBack, function.as_str(), message);
         Ok(())
     })
     .await?;
@@ -89,7 +103,9 @@ pub(super) async fn rollback(
 
 fn answer(platform: &Platform, name: &FunctionName, alias: &AliasName) -> Answer {
     let catalog = platform.registry().catalog();
-    let found = catalog.function(name).and_then(|function| function.alias(alias));
+    let found = catalog
+        .function(name)
+        .and_then(|function| function.alias(alias));
     match found {
         Some(found) => json(StatusCode::OK, &**found),
         None => Err(Denied::new(
@@ -106,13 +122,21 @@ fn percent(weight: u32, sum: u64) -> f64 {
 
 /// Traffic in words: `version 3 (90 %), version 4 (10 %), shadow 5`.
 fn shown(traffic: &Traffic) -> String {
-    let sum: u64 = traffic.shares().iter().map(|share| u64::from(share.weight)).sum();
+    let sum: u64 = traffic
+        .shares()
+        .iter()
+        .map(|share| u64::from(share.weight))
+        .sum();
     let mut parts: Vec<String> = traffic
         .shares()
         .iter()
         .map(|share| match traffic.shares().len() {
             1 => format!("version {}", share.version),
-            _ => format!("version {} ({} %)", share.version, percent(share.weight, sum)),
+            _ => format!(
+                "version {} ({} %)",
+                share.version,
+                percent(share.weight, sum)
+            ),
         })
         .collect();
     if let Some(shadow) = traffic.shadow() {

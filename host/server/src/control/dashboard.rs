@@ -51,6 +51,8 @@ pub(super) fn page(head: &Parts) -> Answer {
     }
     let body = Bytes::from_static(PAGE.as_bytes());
     let mut response = of_type(StatusCode::OK, "text/html; charset=utf-8", body);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, POLICY.clone());
     Ok(response)
 }

@@ -19,12 +19,17 @@ pub(super) fn name(text: &str) -> Result<FunctionName, Denied> {
 }
 
 fn known(platform: &Platform, name: &FunctionName) -> Result<Arc<Function>, Denied> {
-    platform.registry().catalog().function(name).cloned().ok_or_else(|| {
-        Denied::new(
-            problem::NOT_FOUND,
-            format!("there is no function `{name}`; `hyaline functions` lists them"),
-        )
-    })
+    platform
+        .registry()
+        .catalog()
+        .function(name)
+        .cloned()
+        .ok_or_else(|| {
+            Denied::new(
+                problem::NOT_FOUND,
+                format!("there is no function `{name}`; `hyaline functions` lists them"),
+            )
+        })
 }
 
 fn shown(platform: &Platform, function: &Function) -> FunctionDocument {
@@ -50,7 +55,10 @@ fn expected(head: &Parts) -> Result<Option<u64>, Denied> {
     };
     let tag = tag.to_str().unwrap_or_default().trim_matches('"');
     tag.parse().map(Some).map_err(|_| {
-        Denied::new(problem::MALFORMED, "`If-Match` takes one entity tag, as answers about the function carry it")
+        Denied::new(
+            problem::MALFORMED,
+            "`If-Match` takes one entity tag, as answers about the function carry it",
+        )
     })
 }
 
@@ -63,7 +71,11 @@ pub(super) fn list(platform: &Platform) -> Answer {
     json(StatusCode::OK, &functions)
 }
 
-pub(super) async fn function(platform: &Arc<Platform>, head: &Parts, name: &FunctionName) -> Answer {
+pub(super) async fn function(
+    platform: &Arc<Platform>,
+    head: &Parts,
+    name: &FunctionName,
+) -> Answer {
     match head.method {
         Method::GET | Method::HEAD => answer(platform, name),
         Method::DELETE => {
@@ -112,9 +124,16 @@ pub(super) async fn versions(
                 let deployed = platform.deploy(&name, expected, &body, version)?;
                 let function = known(&platform, &name)?;
                 let version = function.version(deployed.version).ok_or_else(|| {
-                    Denied::new(problem::CONFLICT, format!("version {} was deleted at once", deployed.version))
+                    Denied::new(
+                        problem::CONFLICT,
+                        format!("version {} was deleted at once", deployed.version),
+                    )
                 })?;
-                let status = if deployed.is_new { StatusCode::CREATED } else { StatusCode::OK };
+                let status = if deployed.is_new {
+                    StatusCode::CREATED
+                } else {
+                    StatusCode::OK
+                };
                 Ok((status, version.document()))
             })
             .await?;
@@ -132,12 +151,17 @@ pub(super) async fn version(
 ) -> Answer {
     let version: VersionNumber = version
         .parse()
-        .map_err(|error: hyaline_control::NameError| Denied::new(problem::MALFORMED, error.to_string()))?;
+        .map_err(|error: hyaline_control::NameError| {
+            Denied::new(problem::MALFORMED, error.to_string())
+        })?;
     match head.method {
         Method::GET | Method::HEAD => {
             let function = known(platform, name)?;
             let found = function.version(version).ok_or_else(|| {
-                Denied::new(problem::NOT_FOUND, format!("`{name}` has no version {version}"))
+                Denied::new(
+                    problem::NOT_FOUND,
+                    format!("`{name}` has no version {version}"),
+                )
             })?;
             json(StatusCode::OK, &found.document())
         }
@@ -145,9 +169,15 @@ pub(super) async fn version(
             let (platform, name, expected) = (platform.clone(), name.clone(), expected(head)?);
             blocking(move || {
                 let target = platform.target(&name, expected);
-                platform.registry().delete_version(target, version, Timestamp::now())?;
+                platform
+                    .registry()
+                    .delete_version(target, version, Timestamp::now())?;
                 platform.collect_garbage();
-                platform.events().add(EventKind::Deleted, name.as_str(), format!("version {version} was deleted"));
+                platform.events().add(
+                    EventKind::Deleted,
+                    name.as_str(),
+                    format!("version {version} was deleted"),
+                );
                 Ok(())
             })
             .await?;
@@ -208,7 +238,10 @@ pub(super) async fn act(
         match action.as_str() {
             "resume" => {
                 shared.resume_function(&name).ok_or_else(|| {
-                    Denied::new(problem::CONFLICT, format!("the function `{name}` has no budget; its settings give it one"))
+                    Denied::new(
+                        problem::CONFLICT,
+                        format!("the function `{name}` has no budget; its settings give it one"),
+                    )
                 })?;
             }
             action => {

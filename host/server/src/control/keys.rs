@@ -25,13 +25,22 @@ pub(super) async fn keys(platform: &Arc<Platform>, head: &Parts, body: &[u8]) ->
                         .map_err(|error| Denied::caused(problem::REFUSED, &error))?;
                 }
                 let (name, budget) = (request.name.clone(), request.budget);
-                let issued = shared.keys().issue(request, Timestamp::now()).map_err(denied)?;
+                let issued = shared
+                    .keys()
+                    .issue(request, Timestamp::now())
+                    .map_err(denied)?;
                 shared
                     .set_budget(&Subject::Caller(name.as_str().into()), budget)
                     .map_err(|error| Denied::caused(problem::REFUSED, &error))?;
-                let grants = if issued.key.grant.control { "the control plane" } else { "calls" };
+                let grants = if issued.key.grant.control {
+                    "the control plane"
+                } else {
+                    "calls"
+                };
                 let message = format!("a key for {grants}, beginning with {}", issued.key.prefix);
-                shared.events().add(EventKind::KeyIssued, name.as_str(), message);
+                shared
+                    .events()
+                    .add(EventKind::KeyIssued, name.as_str(), message);
                 Ok(issued)
             })
             .await?;
@@ -53,8 +62,14 @@ pub(super) async fn revoke(platform: &Arc<Platform>, head: &Parts, name: &str) -
             let shared = platform.clone();
             blocking(move || {
                 shared.keys().revoke(&name).map_err(denied)?;
-                shared.ledger().forget(&Subject::Caller(name.as_str().into()));
-                shared.events().add(EventKind::KeyRevoked, name.as_str(), "the key opens nothing any more".into());
+                shared
+                    .ledger()
+                    .forget(&Subject::Caller(name.as_str().into()));
+                shared.events().add(
+                    EventKind::KeyRevoked,
+                    name.as_str(),
+                    "the key opens nothing any more".into(),
+                );
                 Ok(())
             })
             .await?;

@@ -67,7 +67,12 @@ impl Control {
             _ => {}
         }
         self.door
-            .admit(self.platform.keys(), &head.uri, &head.headers, Timestamp::now())
+            .admit(
+                self.platform.keys(),
+                &head.uri,
+                &head.headers,
+                Timestamp::now(),
+            )
             .map_err(Denied::unauthorised)?;
         let platform = &self.platform;
         match segments.as_slice() {
@@ -88,18 +93,26 @@ impl Control {
             ["api", "functions"] => only(&head, Method::GET, || functions::list(platform)),
             ["api", "functions", name, rest @ ..] => {
                 let name = functions::name(name)?;
-                let limit = if *rest == ["versions"] { COMPONENT_LIMIT } else { DOCUMENT_LIMIT };
+                let limit = if *rest == ["versions"] {
+                    COMPONENT_LIMIT
+                } else {
+                    DOCUMENT_LIMIT
+                };
                 let body = self.body(body, limit).await?;
                 match rest {
                     [] => functions::function(platform, &head, &name).await,
                     ["versions"] => functions::versions(platform, &head, &name, body).await,
-                    ["versions", version] => functions::version(platform, &head, &name, version).await,
+                    ["versions", version] => {
+                        functions::version(platform, &head, &name, version).await
+                    }
                     ["settings"] => functions::settings(platform, &head, &name, &body).await,
                     [action @ ("disable" | "enable" | "resume")] => {
                         functions::act(platform, &head, &name, action).await
                     }
                     ["aliases"] => aliases::list(platform, &head, &name),
-                    ["aliases", alias] => aliases::alias(platform, &head, &name, alias, &body).await,
+                    ["aliases", alias] => {
+                        aliases::alias(platform, &head, &name, alias, &body).await
+                    }
                     ["aliases", alias, "rollback"] => {
                         aliases::rollback(platform, &head, &name, alias).await
                     }
@@ -111,14 +124,16 @@ impl Control {
     }
 
     async fn body(&self, body: Incoming, limit: usize) -> Result<Bytes, Denied> {
-        read_body(body, limit, self.body_wait).await.map_err(|refusal| {
-            let kind = match refusal.cause {
-                Cause::TooLarge => problem::TOO_LARGE,
-                Cause::Slow => problem::SLOW,
-                _ => problem::MALFORMED,
-            };
-            Denied::new(kind, refusal.text)
-        })
+        read_body(body, limit, self.body_wait)
+            .await
+            .map_err(|refusal| {
+                let kind = match refusal.cause {
+                    Cause::TooLarge => problem::TOO_LARGE,
+                    Cause::Slow => problem::SLOW,
+                    _ => problem::MALFORMED,
+                };
+                Denied::new(kind, refusal.text)
+            })
     }
 }
 
@@ -132,7 +147,10 @@ impl Door for Control {
         };
         let headers = response.headers_mut();
         let fixed = |name: &'static str, value: &'static str| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
         };
         for (name, value) in [
             fixed("x-content-type-options", "nosniff"),
@@ -147,7 +165,10 @@ impl Door for Control {
 }
 
 fn nowhere(path: &str) -> Denied {
-    Denied::new(problem::NOT_FOUND, format!("the control API has no `{path}`"))
+    Denied::new(
+        problem::NOT_FOUND,
+        format!("the control API has no `{path}`"),
+    )
 }
 
 /// Answers one method and refuses the others.
@@ -184,7 +205,10 @@ fn empty() -> Answer {
 
 /// A JSON body as a document. The content type must say JSON: a form of a web page cannot send that.
 fn document<T: DeserializeOwned>(head: &Parts, body: &[u8]) -> Result<T, Denied> {
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let essence = content_type.map(|text| text.split(';').next().unwrap_or_default().trim());
     let is_json = essence.is_some_and(|essence| {
         essence.eq_ignore_ascii_case("application/json")
@@ -206,7 +230,10 @@ fn parameter(head: &Parts, name: &str) -> Result<Option<String>, Denied> {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if key == name {
             let value = percent_decoded(value).ok_or_else(|| {
-                Denied::new(problem::MALFORMED, format!("the parameter `{name}` is not well encoded"))
+                Denied::new(
+                    problem::MALFORMED,
+                    format!("the parameter `{name}` is not well encoded"),
+                )
             })?;
             found = Some(value);
         }
@@ -234,7 +261,10 @@ fn percent_decoded(text: &str) -> Option<String> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Denied> + Send + 'static,
 ) -> Result<T, Denied> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|_| Err(Denied::new(problem::INTERNAL, "the host failed while it changed its state")))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Denied::new(
+            problem::INTERNAL,
+            "the host failed while it changed its state",
+        ))
+    })
 }

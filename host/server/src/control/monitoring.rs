@@ -18,7 +18,11 @@ fn get(head: &Parts) -> Result<(), Denied> {
 
 pub(super) fn health(head: &Parts) -> Answer {
     get(head)?;
-    Ok(of_type(StatusCode::OK, "text/plain; charset=utf-8", "OK".into()))
+    Ok(of_type(
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        "OK".into(),
+    ))
 }
 
 /// Whether new calls are welcome: not while the host is about to stop.
@@ -33,7 +37,10 @@ pub(super) fn readiness(platform: &Platform, head: &Parts) -> Answer {
 
 pub(super) fn metrics(platform: &Platform, head: &Parts) -> Answer {
     get(head)?;
-    let accept = head.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = head
+        .headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok());
     let format = Format::from_accept(accept);
     let text = platform.telemetry().render(format);
     Ok(of_type(StatusCode::OK, format.content_type(), text.into()))

@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::request::Parts;
-use hyaline_control::{AliasName, Budget, Digest, Event, FunctionName, FunctionState, UsageFilter, UsageGroup, VersionNumber};
+use hyaline_control::{
+    AliasName, Budget, Digest, Event, FunctionName, FunctionState, UsageFilter, UsageGroup,
+    VersionNumber,
+};
 use hyaline_telemetry::{Figures, Snapshot};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -102,7 +105,12 @@ fn collect(platform: &Platform) -> Result<Overview, Denied> {
         .filter_map(|row| Some((row.function?, (row.billed_usd, row.exact_usd))))
         .collect();
     let mut functions: Vec<&Arc<Live>> = view.functions().collect();
-    let called = |live: &Live| snapshot.functions.iter().any(|figures| figures.function == live.name().as_str());
+    let called = |live: &Live| {
+        snapshot
+            .functions
+            .iter()
+            .any(|figures| figures.function == live.name().as_str())
+    };
     functions.sort_by_key(|live| (!called(live), live.name().clone()));
     let more_functions = functions.len().saturating_sub(FUNCTIONS);
     let functions = functions
@@ -136,36 +144,58 @@ fn collect(platform: &Platform) -> Result<Overview, Denied> {
     })
 }
 
-fn function(platform: &Platform, live: &Live, snapshot: &Snapshot, (spent_usd, exact_usd): (f64, f64)) -> Function {
+fn function(
+    platform: &Platform,
+    live: &Live,
+    snapshot: &Snapshot,
+    (spent_usd, exact_usd): (f64, f64),
+) -> Function {
     let of_function: Vec<_> = snapshot
         .functions
         .iter()
         .filter(|figures| figures.function == live.name().as_str())
         .collect();
     // Percentiles cannot be added up; those of the version with most calls stand for the function.
-    let main = of_function.iter().max_by_key(|figures| figures.recent.calls);
+    let main = of_function
+        .iter()
+        .max_by_key(|figures| figures.recent.calls);
     let sum = |of: fn(&Figures) -> u64| of_function.iter().map(|figures| of(&figures.total)).sum();
     let recent: u64 = of_function.iter().map(|figures| figures.recent.calls).sum();
     let traffic = live.traffic(&AliasName::live());
     let versions = live.function().versions().rev().map(|version| {
         let number = version.number();
-        let figures = of_function.iter().find(|figures| figures.version == number.get());
+        let figures = of_function
+            .iter()
+            .find(|figures| figures.version == number.get());
         Version {
             version: number,
             digest: *version.digest(),
             weight: traffic
-                .and_then(|traffic| traffic.shares().iter().find(|share| share.version == number))
+                .and_then(|traffic| {
+                    traffic
+                        .shares()
+                        .iter()
+                        .find(|share| share.version == number)
+                })
                 .map_or(0, |share| share.weight),
             shadow: traffic.is_some_and(|traffic| traffic.shadow() == Some(number)),
             loaded: live.slot(number).is_some_and(|slot| slot.is_loaded()),
             recent: figures.map(|figures| figures.recent.clone()),
         }
     });
-    let described = live.settings().description.clone().or(live.summary().description);
+    let described = live
+        .settings()
+        .description
+        .clone()
+        .or(live.summary().description);
     Function {
         name: live.name().clone(),
         state: platform.state(live.function()),
-        route: live.rules.routes.first().map_or("/".into(), |route| format!("{}/", route.prefix())),
+        route: live
+            .rules
+            .routes
+            .first()
+            .map_or("/".into(), |route| format!("{}/", route.prefix())),
         description: described.unwrap_or_default(),
         loaded: live.slots().iter().any(|slot| slot.is_loaded()),
         versions: versions.collect(),
@@ -179,10 +209,12 @@ fn function(platform: &Platform, live: &Live, snapshot: &Snapshot, (spent_usd, e
         spent_usd,
         exact_usd,
         budget: live.settings().budget,
-        shadow: of_function.iter().fold(Shadow::default(), |shadow, figures| Shadow {
-            equal: shadow.equal + figures.shadow_equal,
-            different: shadow.different + figures.shadow_different,
-        }),
+        shadow: of_function
+            .iter()
+            .fold(Shadow::default(), |shadow, figures| Shadow {
+                equal: shadow.equal + figures.shadow_equal,
+                different: shadow.different + figures.shadow_different,
+            }),
     }
 }
 
@@ -190,7 +222,10 @@ pub(super) fn events(platform: &Platform, head: &Parts) -> Answer {
     let after = match parameter(head, "after")? {
         None => 0,
         Some(text) => text.parse().map_err(|_| {
-            Denied::new(problem::MALFORMED, format!("`after` is `{text}`; it takes the id of an event"))
+            Denied::new(
+                problem::MALFORMED,
+                format!("`after` is `{text}`; it takes the id of an event"),
+            )
         })?,
     };
     json(StatusCode::OK, &platform.events().after(after))

@@ -18,17 +18,49 @@ pub(super) struct Denied {
 /// Kinds of refusals: the last part of the `type`, the title, the status.
 type Kind = (&'static str, &'static str, StatusCode);
 
-pub(super) const MALFORMED: Kind = ("malformed", "The request is not understood", StatusCode::BAD_REQUEST);
-pub(super) const UNAUTHENTICATED: Kind = ("unauthenticated", "A control key is needed", StatusCode::UNAUTHORIZED);
+pub(super) const MALFORMED: Kind = (
+    "malformed",
+    "The request is not understood",
+    StatusCode::BAD_REQUEST,
+);
+pub(super) const UNAUTHENTICATED: Kind = (
+    "unauthenticated",
+    "A control key is needed",
+    StatusCode::UNAUTHORIZED,
+);
 pub(super) const FORBIDDEN: Kind = ("forbidden", "Not from here", StatusCode::FORBIDDEN);
 pub(super) const NOT_FOUND: Kind = ("not-found", "There is no such thing", StatusCode::NOT_FOUND);
-pub(super) const METHOD: Kind = ("method", "Not with this method", StatusCode::METHOD_NOT_ALLOWED);
-pub(super) const SLOW: Kind = ("slow", "The request did not arrive in time", StatusCode::REQUEST_TIMEOUT);
+pub(super) const METHOD: Kind = (
+    "method",
+    "Not with this method",
+    StatusCode::METHOD_NOT_ALLOWED,
+);
+pub(super) const SLOW: Kind = (
+    "slow",
+    "The request did not arrive in time",
+    StatusCode::REQUEST_TIMEOUT,
+);
 pub(super) const CONFLICT: Kind = ("conflict", "Something is in the way", StatusCode::CONFLICT);
-pub(super) const TOO_LARGE: Kind = ("too-large", "The request is too long", StatusCode::PAYLOAD_TOO_LARGE);
-pub(super) const REFUSED: Kind = ("refused", "What was sent cannot be used", StatusCode::UNPROCESSABLE_ENTITY);
-pub(super) const STORAGE: Kind = ("storage", "The state could not be written", StatusCode::INSUFFICIENT_STORAGE);
-pub(super) const INTERNAL: Kind = ("internal", "The host failed", StatusCode::INTERNAL_SERVER_ERROR);
+pub(super) const TOO_LARGE: Kind = (
+    "too-large",
+    "The request is too long",
+    StatusCode::PAYLOAD_TOO_LARGE,
+);
+pub(super) const REFUSED: Kind = (
+    "refused",
+    "What was sent cannot be used",
+    StatusCode::UNPROCESSABLE_ENTITY,
+);
+pub(super) const STORAGE: Kind = (
+    "storage",
+    "The state could not be written",
+    StatusCode::INSUFFICIENT_STORAGE,
+);
+pub(super) const INTERNAL: Kind = (
+    "internal",
+    "The host failed",
+    StatusCode::INTERNAL_SERVER_ERROR,
+);
 
 impl Denied {
     pub(super) fn new((kind, title, status): Kind, detail: impl Into<String>) -> Self {
@@ -82,9 +114,15 @@ impl Denied {
         *response.status_mut() =
             StatusCode::from_u16(self.problem.status).expect("it was made of a status");
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if self.problem.status == 401 {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hyaline control\""));
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"hyaline control\""),
+            );
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -99,7 +137,9 @@ impl From<ChangeError> for Denied {
             ChangeError::UnknownFunction { .. }
             | ChangeError::UnknownVersion { .. }
             | ChangeError::UnknownAlias { .. } => NOT_FOUND,
-            ChangeError::Refused { .. } | ChangeError::Uncertain { .. } | ChangeError::Store(_) => STORAGE,
+            ChangeError::Refused { .. } | ChangeError::Uncertain { .. } | ChangeError::Store(_) => {
+                STORAGE
+            }
             ChangeError::Stopped => INTERNAL,
             ChangeError::Unwritable { .. } => REFUSED,
             _ => CONFLICT,

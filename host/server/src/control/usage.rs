@@ -28,7 +28,9 @@ pub(super) async fn usage(platform: &Arc<Platform>, head: &Parts) -> Answer {
             return Ok(None);
         };
         text.parse().map(Some).map_err(|_| {
-            malformed(format!("`{name}` is `{text}`; it takes a time such as 2026-11-27T09:00:00Z"))
+            malformed(format!(
+                "`{name}` is `{text}`; it takes a time such as 2026-11-27T09:00:00Z"
+            ))
         })
     };
     let function = parameter(head, "function")?.filter(|text| !text.is_empty());
@@ -49,23 +51,41 @@ pub(super) async fn usage(platform: &Arc<Platform>, head: &Parts) -> Answer {
             .map_err(|error| Denied::caused(problem::STORAGE, &error))
     })
     .await?;
-    let accept = head.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = head
+        .headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let wants_csv = match parameter(head, "format")?.as_deref() {
-        None => accept.split(',').any(|range| range.trim().starts_with("text/csv")),
+        None => accept
+            .split(',')
+            .any(|range| range.trim().starts_with("text/csv")),
         Some("csv") => true,
         Some("json") => false,
-        Some(other) => return Err(malformed(format!("`format` is `{other}`; it takes `csv` or `json`"))),
+        Some(other) => {
+            return Err(malformed(format!(
+                "`format` is `{other}`; it takes `csv` or `json`"
+            )));
+        }
     };
     if wants_csv {
         let text = hyaline_metering::csv(&rows, &groups);
-        return Ok(of_type(StatusCode::OK, "text/csv; charset=utf-8", text.into()));
+        return Ok(of_type(
+            StatusCode::OK,
+            "text/csv; charset=utf-8",
+            text.into(),
+        ));
     }
     json(StatusCode::OK, &rows)
 }
 
 fn groups(text: String) -> Result<Vec<UsageGroup>, Denied> {
     let mut groups = Vec::new();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "total") {
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty() && *part != "total")
+    {
         let group = match part {
             "function" => UsageGroup::Function,
             "version" => UsageGroup::Version,
@@ -130,7 +150,10 @@ pub(super) async fn resume_caller(platform: &Arc<Platform>, head: &Parts, name: 
     let shared = platform.clone();
     let status = blocking(move || {
         shared.resume_caller(&name).ok_or_else(|| {
-            Denied::new(problem::CONFLICT, format!("the caller `{name}` has no budget"))
+            Denied::new(
+                problem::CONFLICT,
+                format!("the caller `{name}` has no budget"),
+            )
         })
     })
     .await?;

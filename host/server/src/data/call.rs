@@ -10,7 +10,9 @@ use hyaline_doors::Log;
 use hyaline_gateway::{Caller, RequestId};
 use hyaline_metering::{Meter, Outcome as Ended, Record, Start, Usage, report_line};
 use hyaline_runtime::{Failure, Invocation, Outcome, ResponseBody};
-use hyaline_telemetry::{self as telemetry, Fault, InvocationRecord, Phase, Rejection, TraceId, Trigger};
+use hyaline_telemetry::{
+    self as telemetry, Fault, InvocationRecord, Phase, Rejection, TraceId, Trigger,
+};
 use jiff::Timestamp;
 
 use super::admission::{Full as NoPlace, Place};
@@ -64,7 +66,9 @@ pub(crate) async fn run(
     });
     let receiver = book.clone();
     let handled = function
-        .handle_metered(request.map(Full::new), move |invocation| receiver.ran(invocation))
+        .handle_metered(request.map(Full::new), move |invocation| {
+            receiver.ran(invocation)
+        })
         .await;
     match handled {
         Ok(response) => {
@@ -84,11 +88,7 @@ pub(crate) async fn run(
 }
 
 /// A place among the calls of the function, and one among those of the host.
-async fn enter(
-    platform: &Platform,
-    live: &Live,
-    slot: &Slot,
-) -> Result<[Place; 2], Refusal> {
+async fn enter(platform: &Platform, live: &Live, slot: &Slot) -> Result<[Place; 2], Refusal> {
     let throttled = |full| {
         reject(platform, full);
         let capacity = live.admission.capacity();
@@ -125,7 +125,11 @@ fn reject(platform: &Platform, full: NoPlace) {
 }
 
 fn phase(path: &str) -> Phase {
-    let end = path.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    let end = path
+        .trim_end_matches('/')
+        .rsplit(['/', ':'])
+        .next()
+        .unwrap_or_default();
     match end {
         "predict" | "infer" | "invocations" => Phase::Predict,
         "explain" | "counterfactual" | "anchor" => Phase::Explain,
@@ -178,7 +182,13 @@ impl Book {
 
     /// Writes everything down once both halves are there.
     fn close(&self, page: &mut Page) {
-        let abandoned = matches!(&page.invocation, Some(Invocation { outcome: Outcome::Abandoned, .. }));
+        let abandoned = matches!(
+            &page.invocation,
+            Some(Invocation {
+                outcome: Outcome::Abandoned,
+                ..
+            })
+        );
         if page.status.is_none() && !abandoned {
             return;
         }
@@ -202,13 +212,20 @@ impl Book {
                 None => Start::Warm,
             },
             outcome: match &invocation.outcome {
-                Outcome::Answered => Ended::Answered { status: Some(status) },
-                Outcome::Failed(failure) => Ended::Failed { kind: fault(failure).as_str().into() },
+                Outcome::Answered => Ended::Answered {
+                    status: Some(status),
+                },
+                Outcome::Failed(failure) => Ended::Failed {
+                    kind: fault(failure).as_str().into(),
+                },
                 Outcome::Abandoned => Ended::Abandoned,
             },
         };
         let charge = self.meter.record(&usage);
-        charge.verdicts.iter().for_each(|verdict| platform.announce(verdict));
+        charge
+            .verdicts
+            .iter()
+            .for_each(|verdict| platform.announce(verdict));
         let outcome = match &invocation.outcome {
             Outcome::Answered => telemetry::Outcome::Answered(status),
             Outcome::Failed(failure) => telemetry::Outcome::Failed(fault(failure)),
@@ -236,7 +253,10 @@ impl Book {
                 usage,
             };
             let mut said = Vec::new();
-            for written in [&invocation.stdout, &invocation.stderr].into_iter().flatten() {
+            for written in [&invocation.stdout, &invocation.stderr]
+                .into_iter()
+                .flatten()
+            {
                 said.extend_from_slice(&written.tail);
             }
             page.log = Some(Log {
@@ -259,7 +279,10 @@ impl Book {
             return;
         }
         let text = |written: &Option<hyaline_runtime::Written>| {
-            written.as_ref().map(|written| written.text()).unwrap_or_default()
+            written
+                .as_ref()
+                .map(|written| written.text())
+                .unwrap_or_default()
         };
         InvocationRecord {
             function: self.slot.name().as_str(),
@@ -294,4 +317,3 @@ fn fault(failure: &Failure) -> Fault {
         _ => Fault::Other,
     }
 }
-

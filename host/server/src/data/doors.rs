@@ -74,7 +74,9 @@ impl Service {
             }
             Wants::Readiness(target) => {
                 let live = self.wanted(&target)?;
-                let admitted = self.admit(&live, &head.headers, &target.qualifier, peer, now).await;
+                let admitted = self
+                    .admit(&live, &head.headers, &target.qualifier, peer, now)
+                    .await;
                 let refused = admitted.err().map(|refusal| Refused::of(refusal, &live));
                 Ok(door.done(match &refused {
                     None => Ok(()),
@@ -97,12 +99,16 @@ impl Service {
             }
             Wants::Function(target) => {
                 let live = self.wanted(&target)?;
-                self.talk(door, head, body, peer, id, &live, &target, now).await
+                self.talk(door, head, body, peer, id, &live, &target, now)
+                    .await
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of a request, taken apart once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a request, taken apart once"
+    )]
     async fn talk(
         &self,
         door: &Door,
@@ -119,11 +125,17 @@ impl Service {
             .admit(live, &head.headers, &target.qualifier, peer, now)
             .await
             .map_err(refused)?;
-        let body = self.read(body, live.rules.body_limit).await.map_err(refused)?;
+        let body = self
+            .read(body, live.rules.body_limit)
+            .await
+            .map_err(refused)?;
         let slot = &admitted.chosen.slot;
         let (function, _) = self.platform.load(live, slot).await.map_err(refused)?;
         let callee = slot.callee(|| function.card().map(str::to_owned)).clone();
-        let span = self.platform.telemetry().span(TraceContext::from_headers(&head.headers));
+        let span = self
+            .platform
+            .telemetry()
+            .span(TraceContext::from_headers(&head.headers));
         let ticket = Ticket {
             caller: admitted.caller.clone(),
             id: id.clone(),
@@ -136,11 +148,17 @@ impl Service {
             match step {
                 Step::Answer(answer) => return Ok(answer),
                 Step::Detach { request, answer } => {
-                    let request = self.prepared(request, head, &admitted, id, peer).map_err(refused)?;
-                    return self.detach(live, &admitted, ticket, request, answer).map_err(refused);
+                    let request = self
+                        .prepared(request, head, &admitted, id, peer)
+                        .map_err(refused)?;
+                    return self
+                        .detach(live, &admitted, ticket, request, answer)
+                        .map_err(refused);
                 }
                 Step::Invoke(request) => {
-                    let request = self.prepared(request, head, &admitted, id, peer).map_err(refused)?;
+                    let request = self
+                        .prepared(request, head, &admitted, id, peer)
+                        .map_err(refused)?;
                     let outcome = self.invoke(live, &admitted, &ticket, request).await;
                     step = call.next(outcome);
                 }
@@ -156,7 +174,15 @@ impl Service {
         request: Request<Bytes>,
     ) -> Outcome {
         let slot = &admitted.chosen.slot;
-        let ran = run(&self.platform, live, slot, admitted.meter.clone(), ticket, request).await;
+        let ran = run(
+            &self.platform,
+            live,
+            slot,
+            admitted.meter.clone(),
+            ticket,
+            request,
+        )
+        .await;
         match ran {
             Ok(ran) => {
                 let (head, body) = ran.response.into_parts();
@@ -187,14 +213,22 @@ impl Service {
         answer: Response<Bytes>,
     ) -> Result<Response<Bytes>, Refusal> {
         let capacity = live.admission.capacity();
-        if live.admission.running() >= capacity.places && live.admission.waiting() >= capacity.queue {
+        if live.admission.running() >= capacity.places && live.admission.waiting() >= capacity.queue
+        {
             self.platform.telemetry().rejected(Rejection::QueueFull);
-            let text = format!("as many calls of the function `{}` run and wait as may", live.name());
+            let text = format!(
+                "as many calls of the function `{}` run and wait as may",
+                live.name()
+            );
             return Err(Refusal::new(Cause::Throttled, text));
         }
         ticket.trigger = Trigger::PubSub;
         ticket.wants_log = false;
-        let (platform, live, slot) = (self.platform.clone(), live.clone(), admitted.chosen.slot.clone());
+        let (platform, live, slot) = (
+            self.platform.clone(),
+            live.clone(),
+            admitted.chosen.slot.clone(),
+        );
         let meter = admitted.meter.clone();
         tokio::spawn(async move {
             let ran = run(&platform, &live, &slot, meter, &ticket, request).await;
@@ -222,7 +256,9 @@ impl Service {
         if let Some(host) = outer.headers.get(HOST) {
             head.headers.entry(HOST).or_insert_with(|| host.clone());
         } else {
-            head.headers.entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+            head.headers
+                .entry(HOST)
+                .or_insert(HeaderValue::from_static("localhost"));
         }
         let path = head.uri.path().to_owned();
         let matched = Matched {
@@ -242,15 +278,21 @@ impl Service {
 
     async fn read(&self, body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
         let wait = Duration::from_millis(self.platform.document().connections.body_wait_ms);
-        body::read(body, limit, wait).await.inspect_err(|refusal| self.count(refusal))
+        body::read(body, limit, wait)
+            .await
+            .inspect_err(|refusal| self.count(refusal))
     }
 
     fn wanted(&self, target: &Target) -> Result<Arc<Live>, Refused> {
         let view = self.platform.view();
         let found = match &target.function {
-            Wanted::Named(name) => view.function(name).cloned().ok_or_else(|| ForeignRefusal::UnknownFunction {
-                function: name.to_string(),
-            }),
+            Wanted::Named(name) => {
+                view.function(name)
+                    .cloned()
+                    .ok_or_else(|| ForeignRefusal::UnknownFunction {
+                        function: name.to_string(),
+                    })
+            }
             Wanted::Only => {
                 let default = FunctionName::new("function").expect("a constant name is sound");
                 let mut all = view.functions();
@@ -275,7 +317,9 @@ impl Service {
         now: Timestamp,
     ) -> Result<(Arc<Live>, Arc<Slot>), Refused> {
         let live = self.wanted(target)?;
-        let admitted = self.admit(&live, &head.headers, &target.qualifier, peer, now).await;
+        let admitted = self
+            .admit(&live, &head.headers, &target.qualifier, peer, now)
+            .await;
         let admitted = admitted.map_err(|refusal| Refused::of(refusal, &live))?;
         let is_here = peer.client.ip().to_canonical().is_loopback();
         if admitted.caller.kind() != CallerKind::Key && !is_here {
@@ -290,7 +334,10 @@ impl Service {
         let mut listed: Vec<Listed> = view
             .functions()
             .filter(|live| {
-                live.rules.gate.admit(self.platform.keys(), &head.headers, live.name(), now).is_ok()
+                live.rules
+                    .gate
+                    .admit(self.platform.keys(), &head.headers, live.name(), now)
+                    .is_ok()
             })
             .filter_map(|live| {
                 let traffic = live.traffic(&AliasName::live())?;
@@ -298,7 +345,8 @@ impl Service {
                 Some(Listed {
                     function: live.name().clone(),
                     version: share.version,
-                    closed: (!live.function().is_enabled()).then(|| "the function is disabled".into()),
+                    closed: (!live.function().is_enabled())
+                        .then(|| "the function is disabled".into()),
                 })
             })
             .collect();
@@ -333,7 +381,9 @@ impl From<ForeignRefusal> for Refused {
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Refused::from(ForeignRefusal::Unavailable { reason: refusal.text })
+        Refused::from(ForeignRefusal::Unavailable {
+            reason: refusal.text,
+        })
     }
 }
 
@@ -341,15 +391,22 @@ impl Refused {
     fn of(refusal: Refusal, live: &Live) -> Self {
         let function = || live.name().to_string();
         let retry_after = refusal.header(&RETRY_AFTER).cloned();
-        let seconds = retry_after.as_ref().and_then(|value| value.to_str().ok()?.parse().ok());
+        let seconds = retry_after
+            .as_ref()
+            .and_then(|value| value.to_str().ok()?.parse().ok());
         let message = refusal.text.clone();
-        let failed = |kind| ForeignRefusal::Failed { kind, message: refusal.text.clone() };
+        let failed = |kind| ForeignRefusal::Failed {
+            kind,
+            message: refusal.text.clone(),
+        };
         let foreign = match refusal.cause {
             Cause::Nowhere => ForeignRefusal::UnknownVersion {
                 function: function(),
                 qualifier: message,
             },
-            Cause::Disabled => ForeignRefusal::Disabled { function: function() },
+            Cause::Disabled => ForeignRefusal::Disabled {
+                function: function(),
+            },
             Cause::OutOfBudget => ForeignRefusal::OutOfBudget {
                 whose: format!("the function `{}` or of its caller", live.name()),
             },
@@ -361,17 +418,25 @@ impl Refused {
                 retry_after: Some(Duration::from_secs(seconds.unwrap_or(1))),
             },
             Cause::Unauthenticated => ForeignRefusal::Unauthenticated,
-            Cause::Forbidden => ForeignRefusal::Forbidden { function: function() },
+            Cause::Forbidden => ForeignRefusal::Forbidden {
+                function: function(),
+            },
             Cause::TooLarge => ForeignRefusal::TooLarge {
                 limit: live.rules.body_limit as u64,
             },
             Cause::Deadline => failed(FailureKind::Deadline),
             Cause::Resources => failed(FailureKind::Resources),
             Cause::Crashed => failed(FailureKind::Crash),
-            Cause::Malformed | Cause::Method | Cause::Slow | Cause::Full | Cause::Unloadable | Cause::Unmappable => {
-                ForeignRefusal::Unavailable { reason: message }
-            }
+            Cause::Malformed
+            | Cause::Method
+            | Cause::Slow
+            | Cause::Full
+            | Cause::Unloadable
+            | Cause::Unmappable => ForeignRefusal::Unavailable { reason: message },
         };
-        Refused { foreign, retry_after }
+        Refused {
+            foreign,
+            retry_after,
+        }
     }
 }

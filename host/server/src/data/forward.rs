@@ -66,9 +66,8 @@ pub(crate) fn set_headers(
     let scheme = if peer.secure { "https" } else { "http" };
     let full_url = format!("{scheme}://{}{path}", host(head)?);
     let value = |text: &str| {
-        HeaderValue::from_str(text).map_err(|_| {
-            Refusal::malformed("the request's URL has characters that no URL has")
-        })
+        HeaderValue::from_str(text)
+            .map_err(|_| Refusal::malformed("the request's URL has characters that no URL has"))
     };
     let full_url = value(&full_url)?;
     let path_info = value(matched.path_info)?;

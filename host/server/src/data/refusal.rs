@@ -150,7 +150,9 @@ impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
         let cause = match failure {
             Failure::Deadline { .. } => Cause::Deadline,
-            Failure::Memory { .. } | Failure::Table { .. } | Failure::Fuel { .. } => Cause::Resources,
+            Failure::Memory { .. } | Failure::Table { .. } | Failure::Fuel { .. } => {
+                Cause::Resources
+            }
             Failure::Capacity { .. } => Cause::Full,
             Failure::Trap(_)
             | Failure::NoResponse

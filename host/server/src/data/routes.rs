@@ -96,7 +96,11 @@ impl<T> Routes<T> {
     pub(crate) fn find<'p>(&self, path: &'p str) -> Option<(&Arc<Entry<T>>, Matched<'p>)> {
         let first = path.strip_prefix('/')?.split('/').next()?;
         // A literal goes before all others, so what begins with one is looked at first.
-        let of_segment = self.by_segment.get(first).into_iter().flat_map(|entries| entries.iter());
+        let of_segment = self
+            .by_segment
+            .get(first)
+            .into_iter()
+            .flat_map(|entries| entries.iter());
         of_segment
             .chain(self.others.iter())
             .find_map(|entry| Some((entry, entry.route.matches(path)?)))
@@ -159,7 +163,10 @@ mod tests {
         assert_eq!(table.find("/a/x").unwrap().0.target, "later");
         assert_eq!(table.same(&again), Some(&"later"));
         table.remove(&again, |target| *target == "/a/...");
-        assert!(table.find("/a/x").is_some(), "what it leads to is another now");
+        assert!(
+            table.find("/a/x").is_some(),
+            "what it leads to is another now"
+        );
         table.remove(&again, |target| *target == "later");
         assert!(table.find("/a/x").is_none());
         assert_eq!(table.iter().count(), 1);

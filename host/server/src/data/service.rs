@@ -62,7 +62,12 @@ impl Service {
         Service { platform, own }
     }
 
-    async fn try_answer(&self, request: Request<Incoming>, peer: Peer, started: Instant) -> Response<AnswerBody> {
+    async fn try_answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        started: Instant,
+    ) -> Response<AnswerBody> {
         let (head, body) = request.into_parts();
         if let Err(refusal) = judge(&head) {
             self.platform.telemetry().rejected(Rejection::Malformed);
@@ -75,7 +80,9 @@ impl Service {
         let view = self.platform.view();
         let found = view.routes().find(path);
         // A route that begins with a literal says what it means; any other one gives way to the doors of other platforms.
-        let is_literal = found.as_ref().is_some_and(|(entry, _)| entry.route.first_literal().is_some());
+        let is_literal = found
+            .as_ref()
+            .is_some_and(|(entry, _)| entry.route.first_literal().is_some());
         if !is_literal
             && let Some(door) = ForeignDoor::find(&head)
             && (found.is_none() || door.platform() != KSERVE)
@@ -85,11 +92,18 @@ impl Service {
         match found {
             Some((entry, matched)) => {
                 let (entry, path_info) = (entry.clone(), matched.path_info.len());
-                let named = matched.named.into_iter().map(|(name, taken)| (name, taken.to_owned())).collect();
-                self.by_route(&entry, path_info, named, head, body, peer, started).await
+                let named = matched
+                    .named
+                    .into_iter()
+                    .map(|(name, taken)| (name, taken.to_owned()))
+                    .collect();
+                self.by_route(&entry, path_info, named, head, body, peer, started)
+                    .await
             }
             None => match (path, &head.method) {
-                (HEALTH, &Method::GET | &Method::HEAD) => Response::new(AnswerBody::own("OK".into())),
+                (HEALTH, &Method::GET | &Method::HEAD) => {
+                    Response::new(AnswerBody::own("OK".into()))
+                }
                 (READINESS, &Method::GET | &Method::HEAD) if !self.platform.is_draining() => {
                     Response::new(AnswerBody::own("OK".into()))
                 }
@@ -107,7 +121,10 @@ impl Service {
     }
 
     /// Answers a request that the route of a function takes.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a request, taken apart once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a request, taken apart once"
+    )]
     async fn by_route(
         &self,
         entry: &Arc<Entry<Arc<Served>>>,
@@ -122,7 +139,10 @@ impl Service {
         let series = entry.target.series(self.platform.telemetry());
         let method = head.method.clone();
         let mut response = match &live.rules.cross_origin {
-            None => self.call(entry, path_info, named, head, body, peer, started).await,
+            None => {
+                self.call(entry, path_info, named, head, body, peer, started)
+                    .await
+            }
             Some(cross_origin) => match cross_origin.preflight(&head.method, &head.headers) {
                 Some((status, headers)) => {
                     let mut response = Response::new(AnswerBody::own(Bytes::new()));
@@ -132,22 +152,30 @@ impl Service {
                 }
                 None => {
                     let asked = head.headers.clone();
-                    let mut response = self.call(entry, path_info, named, head, body, peer, started).await;
+                    let mut response = self
+                        .call(entry, path_info, named, head, body, peer, started)
+                        .await;
                     cross_origin.write(&asked, response.headers_mut());
                     response
                 }
             },
         };
-        if method == Method::HEAD && response.headers().get(CONTENT_LENGTH).is_none()
+        if method == Method::HEAD
+            && response.headers().get(CONTENT_LENGTH).is_none()
             && let Some(length) = response.body().size_hint().exact()
         {
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            response
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         series.record(&method, response.status(), started.elapsed());
         response
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of a request, taken apart once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a request, taken apart once"
+    )]
     async fn call(
         &self,
         entry: &Arc<Entry<Arc<Served>>>,
@@ -161,20 +189,30 @@ impl Service {
         let now = Timestamp::now();
         let id = RequestId::of(&head.headers, now);
         let live = &entry.target.live;
-        let span = self.platform.telemetry().span(TraceContext::from_headers(&head.headers));
+        let span = self
+            .platform
+            .telemetry()
+            .span(TraceContext::from_headers(&head.headers));
         // Only what an exported span shows is kept.
-        let shown = span.is_sampled().then(|| (head.method.clone(), head.uri.path().to_owned()));
+        let shown = span
+            .is_sampled()
+            .then(|| (head.method.clone(), head.uri.path().to_owned()));
         let mut version = None;
         let mut cold = false;
         let outcome = async {
             let qualifier = qualifier(&head.headers)?;
-            let admitted = self.admit(live, &head.headers, &qualifier, peer, now).await?;
+            let admitted = self
+                .admit(live, &head.headers, &qualifier, peer, now)
+                .await?;
             version = Some(admitted.chosen.slot.version());
             cold = !admitted.chosen.slot.is_loaded();
             let path = head.uri.path().to_owned();
             let matched = Matched {
                 path_info: &path[path.len() - path_info..],
-                named: named.iter().map(|(name, taken)| (name.clone(), taken.as_str())).collect(),
+                named: named
+                    .iter()
+                    .map(|(name, taken)| (name.clone(), taken.as_str()))
+                    .collect(),
             };
             forward::set_headers(&mut head, &entry.headers, &matched, peer)?;
             admitted.caller.conceal_credential(&mut head.headers);
@@ -182,9 +220,17 @@ impl Service {
             id.write(&mut head.headers);
             span.set_headers(&mut head.headers);
             let limit = live.rules.body_limit;
-            let wait = std::time::Duration::from_millis(self.platform.document().connections.body_wait_ms);
-            let mut body = body::read(body, limit, wait).await.inspect_err(|refusal| self.count(refusal))?;
-            if let Some(mapping) = live.rules.mappings.as_ref().and_then(|all| all.request(&path)) {
+            let wait =
+                std::time::Duration::from_millis(self.platform.document().connections.body_wait_ms);
+            let mut body = body::read(body, limit, wait)
+                .await
+                .inspect_err(|refusal| self.count(refusal))?;
+            if let Some(mapping) = live
+                .rules
+                .mappings
+                .as_ref()
+                .and_then(|all| all.request(&path))
+            {
                 body = mapped(mapping, &body, limit, |error| match error.is_too_long() {
                     true => Refusal::new(Cause::TooLarge, error.to_string()),
                     false => Refusal::malformed(error.to_string()),
@@ -199,9 +245,10 @@ impl Service {
                 wants_log: false,
             };
             let request = Request::from_parts(head, body);
-            let repeat = admitted.chosen.shadow.map(|shadow| {
-                shadow::Repeat::of(&self.platform, live, shadow, &ticket, &request)
-            });
+            let repeat = admitted
+                .chosen
+                .shadow
+                .map(|shadow| shadow::Repeat::of(&self.platform, live, shadow, &ticket, &request));
             let slot = &admitted.chosen.slot;
             let ran = run(&self.platform, live, slot, admitted.meter, &ticket, request).await;
             let ran = match repeat {
@@ -226,16 +273,29 @@ impl Service {
             headers.insert(&VERSION, HeaderValue::from(version.get()));
         }
         if let Some((method, path)) = shown {
-            end_span(span, live, entry, &id, &method, &path, peer, &response, version, cold, started);
+            end_span(
+                span, live, entry, &id, &method, &path, peer, &response, version, cold, started,
+            );
         }
         response
     }
 
     /// What is done to an answer on its way out.
-    async fn finish(&self, live: &Live, path: &str, ran: Ran) -> Result<Response<AnswerBody>, Refusal> {
-        let mapping = live.rules.mappings.as_ref().and_then(|all| all.response(path));
+    async fn finish(
+        &self,
+        live: &Live,
+        path: &str,
+        ran: Ran,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let mapping = live
+            .rules
+            .mappings
+            .as_ref()
+            .and_then(|all| all.response(path));
         let Some(mapping) = mapping.filter(|_| ran.response.status().as_u16() == 200) else {
-            return Ok(ran.response.map(|body| AnswerBody::of_function(body, ran.places)));
+            return Ok(ran
+                .response
+                .map(|body| AnswerBody::of_function(body, ran.places)));
         };
         let (mut head, body) = ran.response.into_parts();
         let body = whole(body).await?;
@@ -263,12 +323,17 @@ impl Service {
         };
         if !live.function().is_enabled() {
             let text = format!("the function `{}` is disabled", live.name());
-            return Err(reject(Rejection::Disabled, Refusal::new(Cause::Disabled, text)));
+            return Err(reject(
+                Rejection::Disabled,
+                Refusal::new(Cause::Disabled, text),
+            ));
         }
         let chosen = live
             .choose(qualifier, |key| sticky_key(key, &caller, headers, peer))
             .ok_or_else(|| reject(Rejection::NotFound, no_version(live, qualifier)))?;
-        let meter = chosen.slot.meter(platform.ledger(), platform.telemetry(), caller.name());
+        let meter = chosen
+            .slot
+            .meter(platform.ledger(), platform.telemetry(), caller.name());
         if let Some(subject) = meter.spent(now) {
             return Err(reject(Rejection::Budget, out_of_budget(&subject)));
         }
@@ -285,7 +350,12 @@ impl Service {
         })
     }
 
-    async fn caller(&self, live: &Live, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Refusal> {
+    async fn caller(
+        &self,
+        live: &Live,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
         let gate = &live.rules.gate;
         // A token may name two sources of keys at most: an issuer's, and what replaces them.
         for _ in 0..2 {
@@ -306,7 +376,10 @@ impl Service {
                 }
             }
         }
-        Err(Refusal::new(Cause::Full, "the keys of the token's issuer cannot be read at the moment"))
+        Err(Refusal::new(
+            Cause::Full,
+            "the keys of the token's issuer cannot be read at the moment",
+        ))
     }
 
     pub(super) fn count(&self, refusal: &Refusal) {
@@ -333,14 +406,21 @@ impl Service {
         let listed = match (routes.is_empty(), more) {
             (true, _) => String::new(),
             (false, 0) => format!("; the routes are: {}", routes.join(", ")),
-            (false, more) => format!("; some of the routes are: {}, and {more} more", routes.join(", ")),
+            (false, more) => format!(
+                "; some of the routes are: {}, and {more} more",
+                routes.join(", ")
+            ),
         };
-        Refusal::new(Cause::Nowhere, format!("no function is served at `{path}`{listed}"))
+        Refusal::new(
+            Cause::Nowhere,
+            format!("no function is served at `{path}`{listed}"),
+        )
     }
 
     fn refuse(&self, head: &Parts, refusal: Refusal, started: Instant) -> Response<AnswerBody> {
         let response = refusal.into_response().map(AnswerBody::own);
-        self.own.record(&head.method, response.status(), started.elapsed());
+        self.own
+            .record(&head.method, response.status(), started.elapsed());
         response
     }
 }
@@ -401,12 +481,20 @@ fn qualifier(headers: &HeaderMap) -> Result<Qualifier, Refusal> {
         return Ok(Qualifier::Alias(AliasName::live()));
     };
     let text = value.to_str().unwrap_or("?");
-    text.parse().map_err(|error| Refusal::malformed(format!("{QUALIFIER}: {error}")))
+    text.parse()
+        .map_err(|error| Refusal::malformed(format!("{QUALIFIER}: {error}")))
 }
 
-fn sticky_key(key: &StickyKey, caller: &Caller, headers: &HeaderMap, peer: Peer) -> Option<Vec<u8>> {
+fn sticky_key(
+    key: &StickyKey,
+    caller: &Caller,
+    headers: &HeaderMap,
+    peer: Peer,
+) -> Option<Vec<u8>> {
     match key {
-        StickyKey::Caller => Some(caller.name().as_bytes().to_vec()).filter(|name| !name.is_empty()),
+        StickyKey::Caller => {
+            Some(caller.name().as_bytes().to_vec()).filter(|name| !name.is_empty())
+        }
         StickyKey::Address => Some(peer.client.ip().to_canonical().to_string().into_bytes()),
         StickyKey::Header(name) => Some(headers.get(name.as_str())?.as_bytes().to_vec()),
     }
@@ -420,13 +508,18 @@ pub(super) fn no_version(live: &Live, qualifier: &Qualifier) -> Refusal {
         Qualifier::Alias(alias) => format!("no alias `{alias}`"),
         Qualifier::Version(version) => format!("no version {version}"),
     };
-    Refusal::new(Cause::Nowhere, format!("the function `{}` has {what}", live.name()))
+    Refusal::new(
+        Cause::Nowhere,
+        format!("the function `{}` has {what}", live.name()),
+    )
 }
 
 fn out_of_budget(subject: &Subject) -> Refusal {
     Refusal::new(
         Cause::OutOfBudget,
-        format!("the budget of the {subject} is spent; calls are taken again when its period ends or its operator resumes it"),
+        format!(
+            "the budget of the {subject} is spent; calls are taken again when its period ends or its operator resumes it"
+        ),
     )
 }
 

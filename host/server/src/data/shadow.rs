@@ -65,8 +65,18 @@ impl Repeat {
     }
 
     async fn compare(self, answered: (http::StatusCode, Bytes)) {
-        let Repeat { platform, live, slot, ticket, request } = self;
-        let meter = slot.meter(platform.ledger(), platform.telemetry(), ticket.caller.name());
+        let Repeat {
+            platform,
+            live,
+            slot,
+            ticket,
+            request,
+        } = self;
+        let meter = slot.meter(
+            platform.ledger(),
+            platform.telemetry(),
+            ticket.caller.name(),
+        );
         if meter.spent(Timestamp::now()).is_some() {
             return;
         }
@@ -83,7 +93,8 @@ impl Repeat {
             Err(refusal) if refusal.is_overload() => return,
             Err(_refusal) => false,
         };
-        slot.series(platform.ledger(), platform.telemetry()).shadow_compared(equal);
+        slot.series(platform.ledger(), platform.telemetry())
+            .shadow_compared(equal);
         if !equal {
             tracing::debug!(function = %slot.name(), version = %slot.version(), request_id = %ticket.id, "the shadow answered otherwise");
         }

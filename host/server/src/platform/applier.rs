@@ -84,17 +84,22 @@ impl Applier {
                 source,
             })?;
             let applied = self.apply_one(application, component, &name);
-            said.extend(applied.map_err(|error| match error {
-                OneError::Read(source) => ApplyError::Read {
-                    component: component.id.clone(),
-                    path: component.path.clone(),
-                    build: component.build.as_ref().map(|build| build.commands.join(" && ")),
-                    source,
-                },
-                OneError::Refused(source) => ApplyError::Refused {
-                    component: component.id.clone(),
-                    source,
-                },
+            said.extend(applied.map_err(|error| {
+                match error {
+                    OneError::Read(source) => ApplyError::Read {
+                        component: component.id.clone(),
+                        path: component.path.clone(),
+                        build: component
+                            .build
+                            .as_ref()
+                            .map(|build| build.commands.join(" && ")),
+                        source,
+                    },
+                    OneError::Refused(source) => ApplyError::Refused {
+                        component: component.id.clone(),
+                        source,
+                    },
+                }
             })?);
             names.insert(name);
         }
@@ -107,10 +112,13 @@ impl Applier {
             return Ok(said);
         }
         for gone in before.difference(&names) {
-            if self.set_enabled(gone, false).map_err(|source| ApplyError::Refused {
-                component: gone.to_string(),
-                source,
-            })? {
+            if self
+                .set_enabled(gone, false)
+                .map_err(|source| ApplyError::Refused {
+                    component: gone.to_string(),
+                    source,
+                })?
+            {
                 said.push(format!(
                     "function `{gone}` is no longer part of the application and is disabled; `hyaline rm {gone}` deletes it"
                 ));
@@ -129,7 +137,9 @@ impl Applier {
         let platform = &self.0;
         let catalog = platform.registry().catalog();
         let function = catalog.function(name);
-        let mut settings = function.map(|function| (**function.settings()).clone()).unwrap_or_default();
+        let mut settings = function
+            .map(|function| (**function.settings()).clone())
+            .unwrap_or_default();
         settings.routes = application
             .routes_of(&component.id)
             .map(|route| route.as_str().to_owned())
@@ -151,7 +161,9 @@ impl Applier {
         };
         let deployed = platform.deploy(name, None, &bytes, version)?;
         self.set_enabled(name, true)?;
-        Ok(deployed.is_new.then(|| format!("function `{name}`: version {} is live", deployed.version)))
+        Ok(deployed
+            .is_new
+            .then(|| format!("function `{name}`: version {} is live", deployed.version)))
     }
 
     /// Enables or disables a function of the application; answers whether that changed anything.
@@ -171,7 +183,10 @@ impl Applier {
         }
         let (kind, message) = match enabled {
             true => (EventKind::Enabled, "it is part of the application"),
-            false => (EventKind::Disabled, "it is no longer part of the application"),
+            false => (
+                EventKind::Disabled,
+                "it is no longer part of the application",
+            ),
         };
         platform.events().add(kind, name.as_str(), message.into());
         Ok(true)
@@ -204,7 +219,10 @@ fn is_component(version: &hyaline_registry::Version, bytes: &[u8]) -> bool {
 /// Writes the file so that a crash leaves the old or the new one.
 fn write(path: &Path, names: &BTreeSet<FunctionName>) -> io::Result<()> {
     let partial = path.with_extension("partial");
-    std::fs::write(&partial, serde_json::to_vec(names).map_err(io::Error::other)?)?;
+    std::fs::write(
+        &partial,
+        serde_json::to_vec(names).map_err(io::Error::other)?,
+    )?;
     std::fs::rename(&partial, path)
 }
 

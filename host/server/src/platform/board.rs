@@ -66,7 +66,8 @@ impl View {
     fn remove(&mut self, name: &FunctionName) -> Option<Arc<Live>> {
         let live = self.functions.get(name)?.clone();
         for route in &live.rules.routes {
-            self.routes.remove(route, |served| served.live.name() == name);
+            self.routes
+                .remove(route, |served| served.live.name() == name);
         }
         self.functions.remove_mut(name);
         Some(live)
@@ -94,7 +95,10 @@ impl Board {
             loader: Arc::downgrade(loader),
             telemetry,
         };
-        let names: Vec<FunctionName> = catalog.functions().map(|function| function.name().clone()).collect();
+        let names: Vec<FunctionName> = catalog
+            .functions()
+            .map(|function| function.name().clone())
+            .collect();
         board.update(catalog, &names);
         board
     }
@@ -149,7 +153,11 @@ impl Board {
     }
 
     /// The function whose route takes the same paths as one of `routes`, other than `name`.
-    pub(crate) fn conflict(&self, name: &FunctionName, routes: &[Route]) -> Option<(String, FunctionName)> {
+    pub(crate) fn conflict(
+        &self,
+        name: &FunctionName,
+        routes: &[Route],
+    ) -> Option<(String, FunctionName)> {
         let view = self.view.load();
         routes.iter().find_map(|route| {
             let served = view.routes().same(route)?;

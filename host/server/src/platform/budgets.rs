@@ -24,7 +24,11 @@ impl Platform {
     }
 
     /// Sets or takes away a budget. What was spent in its period counts.
-    pub(crate) fn set_budget(&self, subject: &Subject, budget: Option<Budget>) -> Result<(), BudgetError> {
+    pub(crate) fn set_budget(
+        &self,
+        subject: &Subject,
+        budget: Option<Budget>,
+    ) -> Result<(), BudgetError> {
         let verdicts = self.ledger.set_budget(subject, budget, Timestamp::now())?;
         verdicts.iter().for_each(|verdict| self.announce(verdict));
         Ok(())
@@ -36,7 +40,8 @@ impl Platform {
             VerdictKind::Warning => EventKind::BudgetWarning,
             VerdictKind::Spent => EventKind::BudgetSpent,
         };
-        self.events.add(kind, verdict.subject.name(), verdict.to_string());
+        self.events
+            .add(kind, verdict.subject.name(), verdict.to_string());
     }
 
     /// Lets a function spend its budget again from zero; `None` when it has none.
@@ -55,7 +60,8 @@ impl Platform {
             tracing::warn!(%error, "a budget that was resumed is not on disk yet");
         }
         let message = format!("{subject} spends from zero again");
-        self.events.add(EventKind::BudgetResumed, subject.name(), message);
+        self.events
+            .add(EventKind::BudgetResumed, subject.name(), message);
         Some(status)
     }
 }

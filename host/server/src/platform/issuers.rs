@@ -60,7 +60,8 @@ fn read(source: &KeySource) -> Result<Vec<u8>, String> {
                 .into();
             let mut answer = agent.get(url).call().map_err(|error| error.to_string())?;
             let mut body = answer.body_mut().as_reader().take(LONGEST);
-            body.read_to_end(&mut bytes).map_err(|error| error.to_string())?
+            body.read_to_end(&mut bytes)
+                .map_err(|error| error.to_string())?
         }
     };
     Ok(bytes)

@@ -7,7 +7,10 @@ use std::time::Duration;
 use hyaline_control::{
     AliasName, FunctionName, LimitSettings, Qualifier, Settings, StickyKey, Traffic, VersionNumber,
 };
-use hyaline_gateway::{AccessError, CorsError, CrossOrigin, FunctionLimit, Gate, Issuers, MappingError, Mappings, RateError};
+use hyaline_gateway::{
+    AccessError, CorsError, CrossOrigin, FunctionLimit, Gate, Issuers, MappingError, Mappings,
+    RateError,
+};
 use hyaline_registry::Function;
 use hyaline_runtime::{AllowedHosts, AllowedHostsError, Limits, Policy, Reuse};
 use sha2::{Digest as _, Sha256};
@@ -83,10 +86,18 @@ impl Rules {
     ) -> Result<Self, SettingsError> {
         let rate = match settings.rate {
             None => None,
-            Some(rate) => Some(match before.filter(|live| live.settings().rate == Some(rate)) {
-                Some(Live { rules: Rules { rate: Some(limit), .. }, .. }) => limit.clone(),
-                _ => Arc::new(FunctionLimit::new(rate)?),
-            }),
+            Some(rate) => Some(
+                match before.filter(|live| live.settings().rate == Some(rate)) {
+                    Some(Live {
+                        rules:
+                            Rules {
+                                rate: Some(limit), ..
+                            },
+                        ..
+                    }) => limit.clone(),
+                    _ => Arc::new(FunctionLimit::new(rate)?),
+                },
+            ),
         };
         Ok(Rules {
             gate: Gate::new(&settings.access, &defaults.issuers)?,
@@ -157,7 +168,11 @@ impl Defaults {
             self.limits.table_elements,
         )?;
         if let Some(0) = settings.fuel {
-            return Err(SettingsError::Limit { key: "limits.fuel", value: 0, most: u64::MAX });
+            return Err(SettingsError::Limit {
+                key: "limits.fuel",
+                value: 0,
+                most: u64::MAX,
+            });
         }
         Ok(Limits {
             deadline: Duration::from_millis(deadline),
@@ -179,7 +194,9 @@ impl Defaults {
         Ok(Capacity {
             places,
             queue: settings.queue.unwrap_or(self.capacity.queue),
-            wait: settings.queue_wait_ms.map_or(self.capacity.wait, Duration::from_millis),
+            wait: settings
+                .queue_wait_ms
+                .map_or(self.capacity.wait, Duration::from_millis),
         })
     }
 
@@ -187,7 +204,11 @@ impl Defaults {
         let most = 1 << 30;
         match settings.body_bytes.unwrap_or(self.body) {
             value if (1..=most).contains(&value) => Ok(value as usize),
-            value => Err(SettingsError::Limit { key: "limits.body_bytes", value, most }),
+            value => Err(SettingsError::Limit {
+                key: "limits.body_bytes",
+                value,
+                most,
+            }),
         }
     }
 }
@@ -197,7 +218,11 @@ pub(crate) fn routes(name: &FunctionName, settings: &Settings) -> Result<Vec<Rou
     if settings.routes.is_empty() {
         return Ok(vec![Route::parse(&format!("/{name}/..."))?]);
     }
-    settings.routes.iter().map(|route| Route::parse(route)).collect()
+    settings
+        .routes
+        .iter()
+        .map(|route| Route::parse(route))
+        .collect()
 }
 
 impl Live {
@@ -216,7 +241,8 @@ impl Live {
         let fuel = rules.policy.limits.fuel.is_some();
         let slots = function.versions().map(|version| {
             let kept = before.and_then(|live| live.slot(version.number()));
-            match kept.filter(|slot| slot.digest() == version.digest() && slot.burns_fuel() == fuel) {
+            match kept.filter(|slot| slot.digest() == version.digest() && slot.burns_fuel() == fuel)
+            {
                 Some(slot) => slot.clone(),
                 None => Arc::new(Slot::new(
                     function.name().clone(),
@@ -234,7 +260,9 @@ impl Live {
             function,
         };
         if before.is_some_and(|before| before.settings() != live.settings()) {
-            live.slots.iter().for_each(|slot| slot.adopt(&live.rules.policy));
+            live.slots
+                .iter()
+                .for_each(|slot| slot.adopt(&live.rules.policy));
         }
         Ok(live)
     }
@@ -256,7 +284,9 @@ impl Live {
     }
 
     pub(crate) fn slot(&self, version: VersionNumber) -> Option<&Arc<Slot>> {
-        let place = self.slots.binary_search_by_key(&version, |slot| slot.version());
+        let place = self
+            .slots
+            .binary_search_by_key(&version, |slot| slot.version());
         Some(&self.slots[place.ok()?])
     }
 

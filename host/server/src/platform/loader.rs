@@ -113,10 +113,22 @@ impl Loader {
             tracing::error!(function = %slot.name(), version = %slot.version(), error = text, "a function cannot be loaded");
             unloadable(slot, "its operator finds the reason in the log of the host")
         };
-        let engine = self.engine(slot.burns_fuel()).map_err(|error| failed(&error))?;
+        let engine = self
+            .engine(slot.burns_fuel())
+            .map_err(|error| failed(&error))?;
         let digest = slot.digest();
-        let component = || self.registry.component(digest).map_err(std::io::Error::other);
-        Function::load_cached(engine, slot.name().as_str(), *digest.as_bytes(), policy, component)
+        let component = || {
+            self.registry
+                .component(digest)
+                .map_err(std::io::Error::other)
+        };
+        Function::load_cached(
+            engine,
+            slot.name().as_str(),
+            *digest.as_bytes(),
+            policy,
+            component,
+        )
         .map_err(|error| failed(&error))
     }
 
@@ -125,7 +137,10 @@ impl Loader {
         loaded.insert(Arc::as_ptr(slot) as usize, slot.clone());
         if loaded.len() > self.bounds.loaded as usize {
             let now = Instant::now();
-            let eldest = loaded.values().max_by_key(|slot| slot.idle_ms(now)).cloned();
+            let eldest = loaded
+                .values()
+                .max_by_key(|slot| slot.idle_ms(now))
+                .cloned();
             if let Some(eldest) = eldest {
                 self.evict(&mut loaded, &eldest);
             }
@@ -147,13 +162,20 @@ impl Loader {
         by_idleness.sort_by_key(|(idle, _)| std::cmp::Reverse(*idle));
         let short = memory::resident().is_some_and(|bytes| bytes > self.pressure);
         // A quarter at a time: what is evicted may take a moment to be given back.
-        let to_relieve = if short { by_idleness.len().div_ceil(4) } else { 0 };
+        let to_relieve = if short {
+            by_idleness.len().div_ceil(4)
+        } else {
+            0
+        };
         for (place, (idle, slot)) in by_idleness.iter().enumerate() {
             if *idle >= patience || place < to_relieve {
                 self.evict(&mut loaded, slot);
             }
         }
-        let longest = by_idleness.iter().map(|(idle, _)| *idle).find(|idle| *idle < patience)?;
+        let longest = by_idleness
+            .iter()
+            .map(|(idle, _)| *idle)
+            .find(|idle| *idle < patience)?;
         Some(if short {
             Duration::from_secs(1)
         } else {

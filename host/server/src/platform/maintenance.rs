@@ -63,7 +63,10 @@ impl Platform {
         });
         for result in flushed.await.into_iter().flatten() {
             if let Err(error) = result {
-                tracing::error!(error, "what was counted is not on disk; it stays in memory and is tried again");
+                tracing::error!(
+                    error,
+                    "what was counted is not on disk; it stays in memory and is tried again"
+                );
                 self.stir();
             }
         }
@@ -75,7 +78,8 @@ impl Platform {
             daily_days: self.document.prices.keep_days,
             ..Retention::default()
         };
-        let pruned = tokio::task::spawn_blocking(move || ledger.prune(Timestamp::now(), retention)).await;
+        let pruned =
+            tokio::task::spawn_blocking(move || ledger.prune(Timestamp::now(), retention)).await;
         if let Ok(Err(error)) = pruned {
             tracing::warn!(%error, "old usage could not be merged; it is tried again");
         }
@@ -85,7 +89,10 @@ impl Platform {
     pub(super) fn observe(self: &Arc<Self>) {
         let platform = Arc::downgrade(self);
         self.telemetry.observe_host(move || {
-            platform.upgrade().map(|platform| platform.reading()).unwrap_or_default()
+            platform
+                .upgrade()
+                .map(|platform| platform.reading())
+                .unwrap_or_default()
         });
     }
 

@@ -33,7 +33,12 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 fn kib(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with(name))?;
-    let number: u64 = line[name.len()..].trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    let number: u64 = line[name.len()..]
+        .trim()
+        .strip_suffix(" kB")?
+        .trim()
+        .parse()
+        .ok()?;
     Some(number << 10)
 }
 

@@ -85,7 +85,9 @@ pub enum PlatformError {
     #[error(transparent)]
     Budget(#[from] hyaline_metering::BudgetError),
     /// Another function has the route.
-    #[error("the route `{route}` leads to the function `{holder}`; give one of the two other `routes` in its settings")]
+    #[error(
+        "the route `{route}` leads to the function `{holder}`; give one of the two other `routes` in its settings"
+    )]
     RouteTaken {
         /// The route.
         route: String,
@@ -235,13 +237,19 @@ impl Platform {
 
     /// Counts a listener's connections among the host's.
     pub(crate) fn count_connections(&self, open: Arc<AtomicU32>) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         connections.push(open);
     }
 
     /// Connections open now.
     pub(crate) fn connections(&self) -> u32 {
-        let connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         connections.iter().map(|open| open.load(Relaxed)).sum()
     }
 
@@ -316,7 +324,11 @@ impl Platform {
             self.set_budget(&Subject::Function(name.clone()), budget)?;
         }
         if deployed.is_new {
-            let live = if promoted { ", and `live` leads to it" } else { "" };
+            let live = if promoted {
+                ", and `live` leads to it"
+            } else {
+                ""
+            };
             let message = format!("version {} is {}{live}", deployed.version, kept.digest());
             self.events.add(EventKind::Deployed, name.as_str(), message);
         }
@@ -333,10 +345,15 @@ impl Platform {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.judge(name, settings)?;
         let target = self.target(name, expected);
-        self.registry.set_settings(target, settings, Timestamp::now())?;
+        self.registry
+            .set_settings(target, settings, Timestamp::now())?;
         drop(changing);
         self.set_budget(&Subject::Function(name.clone()), settings.budget)?;
-        self.events.add(EventKind::SettingsChanged, name.as_str(), "its settings were changed".into());
+        self.events.add(
+            EventKind::SettingsChanged,
+            name.as_str(),
+            "its settings were changed".into(),
+        );
         Ok(())
     }
 
@@ -353,7 +370,11 @@ impl Platform {
     }
 
     /// Deletes a function with all its versions.
-    pub(crate) fn delete(&self, name: &FunctionName, expected: Option<u64>) -> Result<(), ChangeError> {
+    pub(crate) fn delete(
+        &self,
+        name: &FunctionName,
+        expected: Option<u64>,
+    ) -> Result<(), ChangeError> {
         self.registry.delete_function(self.target(name, expected))?;
         self.ledger.forget(&Subject::Function(name.clone()));
         self.collect_garbage();
@@ -393,14 +414,20 @@ fn prices(named: &str) -> Result<PriceTable, StartError> {
     let path = PathBuf::from(named);
     let text = std::fs::read_to_string(&path).map_err(|source| StartError::Prices {
         named: named.into(),
-        built_in: PriceTable::built_in().map(|table| table.name().to_owned()).join(", "),
+        built_in: PriceTable::built_in()
+            .map(|table| table.name().to_owned())
+            .join(", "),
         source,
     })?;
     Ok(PriceTable::from_toml(&text)?)
 }
 
 fn telemetry(document: &Document) -> Result<Telemetry, StartError> {
-    let instance = format!("{}-{}", std::process::id(), Timestamp::now().as_millisecond());
+    let instance = format!(
+        "{}-{}",
+        std::process::id(),
+        Timestamp::now().as_millisecond()
+    );
     let mut config = TelemetryConfig::new("hyaline", env!("CARGO_PKG_VERSION"), &instance);
     config.log_drops = log::drops();
     if !document.otlp.endpoint.is_empty() {

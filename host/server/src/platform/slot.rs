@@ -44,7 +44,12 @@ fn millis(now: Instant) -> u64 {
 }
 
 impl Slot {
-    pub(crate) fn new(name: FunctionName, version: VersionNumber, digest: Digest, fuel: bool) -> Self {
+    pub(crate) fn new(
+        name: FunctionName,
+        version: VersionNumber,
+        digest: Digest,
+        fuel: bool,
+    ) -> Self {
         Slot {
             name,
             version,

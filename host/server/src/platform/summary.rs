@@ -27,8 +27,14 @@ impl Summary {
         let text = |name: &str| card[name].as_str().map(str::to_owned);
         Summary {
             description: text("description").or_else(|| text("title")),
-            example: card.get("example").filter(|example| !example.is_null()).cloned(),
-            engine: card["engine"]["name"].as_str().or(card["engine"].as_str()).map(str::to_owned),
+            example: card
+                .get("example")
+                .filter(|example| !example.is_null())
+                .cloned(),
+            engine: card["engine"]["name"]
+                .as_str()
+                .or(card["engine"].as_str())
+                .map(str::to_owned),
         }
     }
 

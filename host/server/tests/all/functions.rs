@@ -15,31 +15,80 @@ fn a_function_is_deployed_called_changed_and_deleted() {
     assert_eq!(host.call("/one/").get().status, 404);
     assert_eq!(host.deploy("one", &guests::says("first")), 1);
     let answer = host.call("/one/x").get();
-    assert_eq!((answer.status, answer.text().as_str(), answer.header("x-hyaline-version")), (200, "first", "1"));
+    assert_eq!(
+        (
+            answer.status,
+            answer.text().as_str(),
+            answer.header("x-hyaline-version")
+        ),
+        (200, "first", "1")
+    );
     assert_eq!(host.deploy("one", &guests::says("second")), 2);
     assert_eq!(host.call("/one").get().text(), "second");
-    assert_eq!(host.deploy("one", &guests::says("second")), 2, "the same component is the same version");
+    assert_eq!(
+        host.deploy("one", &guests::says("second")),
+        2,
+        "the same component is the same version"
+    );
 
     let shown = host.control("/api/functions/one").get().json();
     assert_eq!(shown["state"], "enabled");
     assert_eq!(shown["versions"].as_array().unwrap().len(), 2);
-    assert_eq!(shown["aliases"]["live"]["traffic"]["shares"], json!([{"version": 2, "weight": 1}]));
-    assert_eq!(host.control("/api/functions").get().json().as_array().unwrap().len(), 1);
+    assert_eq!(
+        shown["aliases"]["live"]["traffic"]["shares"],
+        json!([{"version": 2, "weight": 1}])
+    );
+    assert_eq!(
+        host.control("/api/functions")
+            .get()
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 
-    assert_eq!(host.control("/api/functions/one/disable").post(b"").json()["state"], "disabled");
+    assert_eq!(
+        host.control("/api/functions/one/disable").post(b"").json()["state"],
+        "disabled"
+    );
     let refused = host.call("/one").get();
-    assert_eq!((refused.status, refused.refusal().as_str()), (503, "the function `one` is disabled"));
+    assert_eq!(
+        (refused.status, refused.refusal().as_str()),
+        (503, "the function `one` is disabled")
+    );
     host.control("/api/functions/one/enable").post(b"");
     assert_eq!(host.call("/one").get().status, 200);
 
-    let used = host.control("/api/functions/one/versions/2").send("DELETE", b"");
+    let used = host
+        .control("/api/functions/one/versions/2")
+        .send("DELETE", b"");
     assert_eq!(used.status, 409);
-    assert!(used.refusal().contains("gets the calls of its alias `live`"), "{}", used.refusal());
-    assert_eq!(host.control("/api/functions/one/versions/1").send("DELETE", b"").status, 204);
-    assert_eq!(host.control("/api/functions/one").send("DELETE", b"").status, 204);
+    assert!(
+        used.refusal()
+            .contains("gets the calls of its alias `live`"),
+        "{}",
+        used.refusal()
+    );
+    assert_eq!(
+        host.control("/api/functions/one/versions/1")
+            .send("DELETE", b"")
+            .status,
+        204
+    );
+    assert_eq!(
+        host.control("/api/functions/one")
+            .send("DELETE", b"")
+            .status,
+        204
+    );
     assert_eq!(host.call("/one").get().status, 404);
     assert_eq!(host.control("/api/functions/one").get().status, 404);
-    assert_eq!(host.deploy("one", &guests::says("again")), 1, "a name that is free begins anew");
+    assert_eq!(
+        host.deploy("one", &guests::says("again")),
+        1,
+        "a name that is free begins anew"
+    );
 
     let kinds: Vec<String> = host
         .control("/api/events")
@@ -50,7 +99,12 @@ fn a_function_is_deployed_called_changed_and_deleted() {
         .iter()
         .map(|event| event["type"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(kinds, ["deployed", "deployed", "disabled", "enabled", "deleted", "deleted", "deployed"]);
+    assert_eq!(
+        kinds,
+        [
+            "deployed", "deployed", "disabled", "enabled", "deleted", "deleted", "deployed"
+        ]
+    );
 }
 
 #[test]
@@ -58,16 +112,28 @@ fn what_is_no_function_is_refused_and_changes_nothing() {
     let host = Host::start(&[]);
     let deploy = |name: &str, component: &[u8]| {
         let request = host.control(&format!("/api/functions/{name}/versions"));
-        request.header("content-type", "application/wasm").post(component)
+        request
+            .header("content-type", "application/wasm")
+            .post(component)
     };
     let refused = deploy("text", b"not wasm");
     assert_eq!(refused.status, 422);
     assert_eq!(refused.header("content-type"), "application/problem+json");
-    assert!(refused.refusal().starts_with("`text` is not WebAssembly"), "{}", refused.refusal());
+    assert!(
+        refused.refusal().starts_with("`text` is not WebAssembly"),
+        "{}",
+        refused.refusal()
+    );
     assert_eq!(deploy("typed", &guests::typed("(unreachable)")).status, 422);
     let named = deploy("Not-A-Name", &guests::hello());
     assert_eq!(named.status, 400);
-    assert!(named.refusal().starts_with("`Not-A-Name` is not the name of a function"), "{}", named.refusal());
+    assert!(
+        named
+            .refusal()
+            .starts_with("`Not-A-Name` is not the name of a function"),
+        "{}",
+        named.refusal()
+    );
     assert_eq!(host.control("/api/functions").get().json(), json!([]));
     let events = host.control("/api/events").get().json();
     assert_eq!(events, json!([]));
@@ -84,7 +150,11 @@ fn two_functions_cannot_have_one_route() {
         refused.refusal(),
         "the route `/one/*` leads to the function `one`; give one of the two other `routes` in its settings"
     );
-    assert_eq!(host.patch("one", json!({"routes": ["/first/...", "/1"]})).status, 200);
+    assert_eq!(
+        host.patch("one", json!({"routes": ["/first/...", "/1"]}))
+            .status,
+        200
+    );
     assert_eq!(host.patch("two", json!({"routes": ["/one/*"]})).status, 200);
     assert_eq!(host.call("/one/x").get().text(), "two");
     assert_eq!(host.call("/first").get().text(), "one");
@@ -105,7 +175,11 @@ fn no_call_fails_while_functions_come_and_go() {
                 while !stop.load(Ordering::Relaxed) {
                     let answer = host.call("/steady/").get();
                     assert_eq!(answer.status, 200, "{}", answer.text());
-                    assert!(["a", "b"].contains(&answer.text().as_str()), "{}", answer.text());
+                    assert!(
+                        ["a", "b"].contains(&answer.text().as_str()),
+                        "{}",
+                        answer.text()
+                    );
                     calls.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -114,8 +188,16 @@ fn no_call_fails_while_functions_come_and_go() {
             let name = format!("guest-{round}");
             host.deploy(&name, &guests::says(&name));
             assert_eq!(host.call(&format!("/{name}")).get().text(), name);
-            host.deploy("steady", &guests::says(if round % 2 == 0 { "b" } else { "a" }));
-            assert_eq!(host.control(&format!("/api/functions/{name}")).send("DELETE", b"").status, 204);
+            host.deploy(
+                "steady",
+                &guests::says(if round % 2 == 0 { "b" } else { "a" }),
+            );
+            assert_eq!(
+                host.control(&format!("/api/functions/{name}"))
+                    .send("DELETE", b"")
+                    .status,
+                204
+            );
             assert_eq!(host.call(&format!("/{name}")).get().status, 404);
         }
         stop.store(true, Ordering::Relaxed);
@@ -127,18 +209,28 @@ fn no_call_fails_while_functions_come_and_go() {
 fn idle_functions_are_evicted_and_loaded_again_by_their_next_call() {
     let host = Host::start(&[("memory.idle_seconds", "1")]);
     host.deploy("one", &guests::says("one"));
-    let loaded = || host.control("/api/overview").get().json()["host"]["loaded"].as_u64().unwrap();
+    let loaded = || {
+        host.control("/api/overview").get().json()["host"]["loaded"]
+            .as_u64()
+            .unwrap()
+    };
     assert_eq!(loaded(), 0, "nothing is loaded before its first call");
     assert_eq!(host.call("/one").get().text(), "one");
     assert_eq!(loaded(), 1);
     let started = std::time::Instant::now();
     while loaded() != 0 {
-        assert!(started.elapsed() < Duration::from_secs(20), "it is evicted when it is idle");
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "it is evicted when it is idle"
+        );
         std::thread::yield_now();
     }
     assert_eq!(host.call("/one").get().text(), "one");
     let usage = host.control("/api/usage?by=function").get().json();
-    assert_eq!((&usage[0]["invocations"], &usage[0]["cold_starts"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        (&usage[0]["invocations"], &usage[0]["cold_starts"]),
+        (&json!(2), &json!(2))
+    );
 }
 
 #[test]
@@ -155,21 +247,37 @@ fn no_more_functions_are_loaded_than_may_be() {
 
 #[test]
 fn bad_neighbours_are_stopped_and_a_good_one_goes_on() {
-    let host = Host::start(&[("concurrency", "8"), ("limits.concurrency", "2"), ("limits.queue", "0")]);
+    let host = Host::start(&[
+        ("concurrency", "8"),
+        ("limits.concurrency", "2"),
+        ("limits.queue", "0"),
+    ]);
     host.deploy("good", &guests::says("good"));
     host.deploy("spin", &guests::http("(loop $forever (br $forever))"));
-    host.deploy("grow", &guests::http("(loop $again (drop (memory.grow (i32.const 1))) (br $again))"));
+    host.deploy(
+        "grow",
+        &guests::http("(loop $again (drop (memory.grow (i32.const 1))) (br $again))"),
+    );
     host.deploy("trap", &guests::http("(unreachable)"));
     for name in ["spin", "grow", "trap"] {
-        assert_eq!(host.patch(name, json!({"limits": {"deadline_ms": 300, "memory_mib": 2}})).status, 200);
+        assert_eq!(
+            host.patch(
+                name,
+                json!({"limits": {"deadline_ms": 300, "memory_mib": 2}})
+            )
+            .status,
+            200
+        );
     }
     std::thread::scope(|scope| {
         let bad: Vec<_> = ["spin", "spin", "grow", "trap"]
             .into_iter()
-            .map(|name| scope.spawn({
-                let host = &host;
-                move || (name, host.call(&format!("/{name}")).get().status)
-            }))
+            .map(|name| {
+                scope.spawn({
+                    let host = &host;
+                    move || (name, host.call(&format!("/{name}")).get().status)
+                })
+            })
             .collect();
         for _ in 0..20 {
             assert_eq!(host.call("/good").get().text(), "good");
@@ -186,8 +294,20 @@ fn bad_neighbours_are_stopped_and_a_good_one_goes_on() {
     });
     let usage = host.control("/api/usage?by=function").get().json();
     let failures = |name: &str| {
-        let row = usage.as_array().unwrap().iter().find(|row| row["function"] == name);
+        let row = usage
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["function"] == name);
         row.unwrap()["failures"].as_u64().unwrap()
     };
-    assert_eq!((failures("spin"), failures("grow"), failures("trap"), failures("good")), (2, 1, 1, 0));
+    assert_eq!(
+        (
+            failures("spin"),
+            failures("grow"),
+            failures("trap"),
+            failures("good")
+        ),
+        (2, 1, 1, 0)
+    );
 }

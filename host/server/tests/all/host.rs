@@ -36,7 +36,10 @@ impl Host {
     /// A host whose state lies in `folder`.
     pub fn at(folder: &Path, members: &[(&str, &str)]) -> Host {
         let folder = folder.to_str().unwrap();
-        let members: Vec<(&str, &str)> = [("state", folder)].into_iter().chain(members.iter().copied()).collect();
+        let members: Vec<(&str, &str)> = [("state", folder)]
+            .into_iter()
+            .chain(members.iter().copied())
+            .collect();
         Host::start(&members)
     }
 
@@ -45,7 +48,10 @@ impl Host {
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 let server = Server::start(&configuration, &application).await.unwrap();
                 ready.send(server.startup().clone()).unwrap();
@@ -57,7 +63,9 @@ impl Host {
                     .await
             })
         });
-        let startup = started.recv_timeout(Duration::from_secs(60)).expect("the host starts");
+        let startup = started
+            .recv_timeout(Duration::from_secs(60))
+            .expect("the host starts");
         Host {
             startup,
             stop: Some(stop),
@@ -71,7 +79,12 @@ impl Host {
     }
 
     pub fn address(&self) -> String {
-        self.startup.base_url.rsplit_once("//").unwrap().1.to_owned()
+        self.startup
+            .base_url
+            .rsplit_once("//")
+            .unwrap()
+            .1
+            .to_owned()
     }
 
     /// A call to the data port.
@@ -81,7 +94,10 @@ impl Host {
 
     /// A request to the control port.
     pub fn control(&self, path: &str) -> Request {
-        Request::to(format!("{}{path}", self.startup.control_url.as_ref().unwrap()))
+        Request::to(format!(
+            "{}{path}",
+            self.startup.control_url.as_ref().unwrap()
+        ))
     }
 
     /// Deploys a component and answers the number of its version.
@@ -145,7 +161,8 @@ impl Request {
     }
 
     pub fn json(self, method: &str, body: Value) -> Answer {
-        self.header("content-type", "application/json").send(method, body.to_string().as_bytes())
+        self.header("content-type", "application/json")
+            .send(method, body.to_string().as_bytes())
     }
 
     pub fn send(self, method: &str, body: &[u8]) -> Answer {
@@ -167,7 +184,12 @@ impl Request {
         Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: response.body_mut().with_config().limit(256 << 20).read_to_vec().unwrap(),
+            body: response
+                .body_mut()
+                .with_config()
+                .limit(256 << 20)
+                .read_to_vec()
+                .unwrap(),
         }
     }
 }
@@ -183,7 +205,9 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The refusal of a call, or the detail of a problem of the control API.

@@ -17,7 +17,8 @@ use crate::host::configuration;
 const SPIN: &str = "(loop $forever (br $forever))";
 
 /// The handler of a guest that answers with the headers it was given, one `name: value` a line.
-pub const TELL_HEADERS: &str = "(call $entries (call $headers (local.get $request)) (i32.const 256))
+pub const TELL_HEADERS: &str =
+    "(call $entries (call $headers (local.get $request)) (i32.const 256))
          (local.set $a (i32.load (i32.const 256)))
          (local.set $b (i32.add (local.get $a) (i32.shl (i32.load (i32.const 260)) (i32.const 4))))
          (call $begin (local.get $out) (i32.const 200))
@@ -58,7 +59,9 @@ impl Running {
         let path = files.path().join("spin.toml");
         std::fs::write(&path, manifest).unwrap();
         let application = Application::from_manifest(&path).unwrap();
-        let server = Server::start(&configuration(members), &application).await.unwrap();
+        let server = Server::start(&configuration(members), &application)
+            .await
+            .unwrap();
         let address = server
             .startup()
             .base_url
@@ -125,11 +128,7 @@ fn assert_refused(answer: &str, status: &str, error: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_answer_under_their_routes() {
-    let server = Running::start(
-        &[("hello", guests::hello()), ("echo", guests::echo())],
-        &[],
-    )
-    .await;
+    let server = Running::start(&[("hello", guests::hello()), ("echo", guests::echo())], &[]).await;
     let answer = server.get("/hello/anything").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("content-length: 6\r\n"), "{answer}");
@@ -231,7 +230,10 @@ async fn misbehaving_functions_get_their_status_and_their_neighbours_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_sends_is_bounded() {
-    let bounds = [("limits.body_bytes", "1000"), ("connections.body_wait_ms", "200")];
+    let bounds = [
+        ("limits.body_bytes", "1000"),
+        ("connections.body_wait_ms", "200"),
+    ];
     let server = Running::start(&[("echo", guests::echo())], &bounds).await;
     let too_long = "the request body is longer than 1000 bytes, the limit of this function; send fewer rows at a time";
     assert_refused(
@@ -394,16 +396,25 @@ async fn what_cannot_be_served_is_refused_at_the_start() {
     let files = tempfile::tempdir().unwrap();
     let start = async |name: &str| {
         let application = Application::single(files.path().join(name));
-        let error = Server::start(&configuration(&[]), &application).await.err().unwrap();
+        let error = Server::start(&configuration(&[]), &application)
+            .await
+            .err()
+            .unwrap();
         shown(&error)
     };
     let path: PathBuf = files.path().join("gone.wasm");
     let said = start("gone.wasm").await;
-    let expected = format!("component `gone`: cannot read `{}`; make it with `hyaline pack`", path.display());
+    let expected = format!(
+        "component `gone`: cannot read `{}`; make it with `hyaline pack`",
+        path.display()
+    );
     assert!(said.starts_with(&expected), "{said}");
     std::fs::write(files.path().join("text.wasm"), "not wasm").unwrap();
     let said = start("text.wasm").await;
-    assert!(said.starts_with("component `text` cannot be served: `text` is not WebAssembly"), "{said}");
+    assert!(
+        said.starts_with("component `text` cannot be served: `text` is not WebAssembly"),
+        "{said}"
+    );
     std::fs::write(
         files.path().join("typed.wasm"),
         guests::typed("(unreachable)"),
@@ -421,7 +432,10 @@ async fn a_port_in_use_is_an_error_with_the_remedy() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
     let configuration = configuration(&[("listen", &listen.to_string())]);
-    let error = Server::start(&configuration, &Application::nothing()).await.err().unwrap();
+    let error = Server::start(&configuration, &Application::nothing())
+        .await
+        .err()
+        .unwrap();
     assert_eq!(
         error.to_string(),
         format!(

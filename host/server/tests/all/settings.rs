@@ -9,7 +9,14 @@ use crate::host::Host;
 fn a_patch_changes_what_it_names_and_a_mistake_changes_nothing() {
     let host = Host::start(&[]);
     host.deploy("f", &guests::echo());
-    assert_eq!(host.patch("f", json!({"limits": {"body_bytes": 10}, "description": "an echo"})).status, 200);
+    assert_eq!(
+        host.patch(
+            "f",
+            json!({"limits": {"body_bytes": 10}, "description": "an echo"})
+        )
+        .status,
+        200
+    );
     assert_eq!(host.patch("f", json!({"limits": {"queue": 3}})).status, 200);
     let settings = host.control("/api/functions/f/settings").get().json();
     assert_eq!(settings["limits"], json!({"body_bytes": 10, "queue": 3}));
@@ -21,22 +28,68 @@ fn a_patch_changes_what_it_names_and_a_mistake_changes_nothing() {
         "the request body is longer than 10 bytes, the limit of this function; send fewer rows at a time"
     );
     for (patch, status, words) in [
-        (json!({"limits": {"memory": 3}}), 400, "unknown field `memory`"),
-        (json!({"limits": {"deadline_ms": 0}}), 422, "`limits.deadline_ms` is 0; it must lie between 1 and 900000"),
-        (json!({"limits": {"concurrency": 99}}), 422, "`limits.concurrency` is 99; it must lie between 1 and 8"),
-        (json!({"routes": ["/a*"]}), 422, "a wildcard can only be at its end"),
-        (json!({"allowed_outbound_hosts": ["example.org"]}), 422, "is not an outbound host"),
-        (json!({"cors": {"origins": ["*"], "credentials": true}}), 422, "`cors`"),
-        (json!({"mapping": {"request": {"/": "a["}}}), 422, "`mapping`"),
-        (json!({"rate": {"requests": 0, "seconds": 1}}), 422, "`rate`"),
-        (json!({"budget": {"usd": -1.0, "period": "day"}}), 422, "a budget of -1 US dollars is impossible"),
+        (
+            json!({"limits": {"memory": 3}}),
+            400,
+            "unknown field `memory`",
+        ),
+        (
+            json!({"limits": {"deadline_ms": 0}}),
+            422,
+            "`limits.deadline_ms` is 0; it must lie between 1 and 900000",
+        ),
+        (
+            json!({"limits": {"concurrency": 99}}),
+            422,
+            "`limits.concurrency` is 99; it must lie between 1 and 8",
+        ),
+        (
+            json!({"routes": ["/a*"]}),
+            422,
+            "a wildcard can only be at its end",
+        ),
+        (
+            json!({"allowed_outbound_hosts": ["example.org"]}),
+            422,
+            "is not an outbound host",
+        ),
+        (
+            json!({"cors": {"origins": ["*"], "credentials": true}}),
+            422,
+            "`cors`",
+        ),
+        (
+            json!({"mapping": {"request": {"/": "a["}}}),
+            422,
+            "`mapping`",
+        ),
+        (
+            json!({"rate": {"requests": 0, "seconds": 1}}),
+            422,
+            "`rate`",
+        ),
+        (
+            json!({"budget": {"usd": -1.0, "period": "day"}}),
+            422,
+            "a budget of -1 US dollars is impossible",
+        ),
     ] {
         let refused = host.patch("f", patch.clone());
         assert_eq!(refused.status, status, "{patch}: {}", refused.text());
-        assert!(refused.refusal().contains(words), "{patch}: {}", refused.refusal());
+        assert!(
+            refused.refusal().contains(words),
+            "{patch}: {}",
+            refused.refusal()
+        );
     }
-    assert_eq!(host.control("/api/functions/f/settings").get().json(), settings);
-    let not_json = host.control("/api/functions/f/settings").header("content-type", "text/plain").send("PUT", b"{}");
+    assert_eq!(
+        host.control("/api/functions/f/settings").get().json(),
+        settings
+    );
+    let not_json = host
+        .control("/api/functions/f/settings")
+        .header("content-type", "text/plain")
+        .send("PUT", b"{}");
     assert_eq!(not_json.status, 400);
 }
 
@@ -44,9 +97,15 @@ fn a_patch_changes_what_it_names_and_a_mistake_changes_nothing() {
 fn a_change_that_expects_another_state_is_refused() {
     let host = Host::start(&[]);
     host.deploy("f", &guests::hello());
-    let tag = host.control("/api/functions/f").get().header("etag").to_owned();
+    let tag = host
+        .control("/api/functions/f")
+        .get()
+        .header("etag")
+        .to_owned();
     let put = |tag: &str| {
-        let request = host.control("/api/functions/f/settings").header("if-match", tag);
+        let request = host
+            .control("/api/functions/f/settings")
+            .header("if-match", tag);
         request.json("PUT", json!({"description": "x"})).status
     };
     assert_eq!(put(&tag), 200);
@@ -57,15 +116,32 @@ fn a_change_that_expects_another_state_is_refused() {
 fn rates_are_told_and_kept() {
     let host = Host::start(&[]);
     host.deploy("f", &guests::hello());
-    assert_eq!(host.patch("f", json!({"rate": {"requests": 2, "seconds": 3600}})).status, 200);
+    assert_eq!(
+        host.patch("f", json!({"rate": {"requests": 2, "seconds": 3600}}))
+            .status,
+        200
+    );
     let first = host.call("/f").get();
-    assert_eq!((first.status, first.header("ratelimit-policy")), (200, "\"function\";q=2;w=3600"));
-    assert!(first.header("ratelimit").starts_with("\"function\";r=1"), "{}", first.header("ratelimit"));
+    assert_eq!(
+        (first.status, first.header("ratelimit-policy")),
+        (200, "\"function\";q=2;w=3600")
+    );
+    assert!(
+        first.header("ratelimit").starts_with("\"function\";r=1"),
+        "{}",
+        first.header("ratelimit")
+    );
     assert_eq!(host.call("/f").get().status, 200);
     let refused = host.call("/f").get();
     assert_eq!(refused.status, 429);
     assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
-    assert!(refused.refusal().contains("may be called 2 times in 3600 s"), "{}", refused.refusal());
+    assert!(
+        refused
+            .refusal()
+            .contains("may be called 2 times in 3600 s"),
+        "{}",
+        refused.refusal()
+    );
     // A new version, or another setting, does not fill the bucket again.
     host.deploy("f", &guests::says("x"));
     host.patch("f", json!({"description": "y"}));
@@ -86,14 +162,38 @@ fn pages_of_allowed_origins_may_call() {
             .send("OPTIONS", b"")
     };
     let allowed = preflight("https://app.example");
-    assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (204, "https://app.example"));
-    assert_eq!(preflight("https://evil.example").header("access-control-allow-origin"), "");
-    let answer = host.call("/f").header("origin", "https://app.example").get();
-    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+    assert_eq!(
+        (
+            allowed.status,
+            allowed.header("access-control-allow-origin")
+        ),
+        (204, "https://app.example")
+    );
+    assert_eq!(
+        preflight("https://evil.example").header("access-control-allow-origin"),
+        ""
+    );
+    let answer = host
+        .call("/f")
+        .header("origin", "https://app.example")
+        .get();
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        "https://app.example"
+    );
     host.patch("f", json!({"rate": {"requests": 1, "seconds": 3600}}));
     host.call("/f").get();
-    let refused = host.call("/f").header("origin", "https://app.example").get();
-    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (429, "https://app.example"));
+    let refused = host
+        .call("/f")
+        .header("origin", "https://app.example")
+        .get();
+    assert_eq!(
+        (
+            refused.status,
+            refused.header("access-control-allow-origin")
+        ),
+        (429, "https://app.example")
+    );
 }
 
 #[test]
@@ -103,11 +203,18 @@ fn bodies_are_mapped_both_ways() {
     let mapping = json!({"mapping": {"request": {"/x": "{instances: rows}"}, "response": {"/x": "instances[0]"}}});
     assert_eq!(host.patch("f", mapping).status, 200);
     let body = br#"{"rows": [[1, 9007199254740993, 0.1]], "other": true}"#;
-    assert_eq!(host.call("/f/x").post(body).text(), "[1,9007199254740993,0.1]");
+    assert_eq!(
+        host.call("/f/x").post(body).text(),
+        "[1,9007199254740993,0.1]"
+    );
     assert_eq!(host.call("/f/y").post(body).body, body);
     let refused = host.call("/f/x").post(b"no JSON");
     assert_eq!(refused.status, 400);
-    assert!(refused.refusal().starts_with("the body is not JSON"), "{}", refused.refusal());
+    assert!(
+        refused.refusal().starts_with("the body is not JSON"),
+        "{}",
+        refused.refusal()
+    );
 }
 
 #[test]
@@ -125,7 +232,11 @@ fn an_instance_is_fresh_for_each_call_unless_reuse_is_allowed() {
     host.deploy("f", &counter);
     let call = || host.call("/f").get().text();
     assert_eq!([call(), call(), call()], ["1", "1", "1"]);
-    assert_eq!(host.patch("f", json!({"reuse": {"requests": 2, "idle_ms": 60000}})).status, 200);
+    assert_eq!(
+        host.patch("f", json!({"reuse": {"requests": 2, "idle_ms": 60000}}))
+            .status,
+        200
+    );
     assert_eq!([call(), call(), call(), call()], ["1", "2", "1", "2"]);
     assert_eq!(host.patch("f", json!({"reuse": null})).status, 200);
     assert_eq!([call(), call()], ["1", "1"]);
@@ -141,15 +252,30 @@ fn fuel_is_metered_alike_every_time_and_bounded() {
          (call $begin (local.get $out) (i32.const 200))
          (call $end)",
     ));
-    assert_eq!(host.patch("f", json!({"limits": {"fuel": 1_000_000}})).status, 200);
-    let fuel = || host.control("/api/usage?by=total").get().json()[0]["fuel"].as_u64().unwrap();
+    assert_eq!(
+        host.patch("f", json!({"limits": {"fuel": 1_000_000}}))
+            .status,
+        200
+    );
+    let fuel = || {
+        host.control("/api/usage?by=total").get().json()[0]["fuel"]
+            .as_u64()
+            .unwrap()
+    };
     assert_eq!(host.call("/f").get().status, 200);
     let first = fuel();
     assert!(first > 1000, "{first}");
     assert_eq!(host.call("/f").get().status, 200);
     assert_eq!(fuel(), 2 * first);
-    assert_eq!(host.patch("f", json!({"limits": {"fuel": 500}})).status, 200);
+    assert_eq!(
+        host.patch("f", json!({"limits": {"fuel": 500}})).status,
+        200
+    );
     let refused = host.call("/f").get();
     assert_eq!(refused.status, 507);
-    assert!(refused.refusal().contains("500 units of fuel"), "{}", refused.refusal());
+    assert!(
+        refused.refusal().contains("500 units of fuel"),
+        "{}",
+        refused.refusal()
+    );
 }

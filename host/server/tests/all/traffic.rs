@@ -17,13 +17,22 @@ fn three_versions() -> Host {
 }
 
 fn lead(host: &Host, alias: &str, traffic: serde_json::Value) -> u16 {
-    host.control(&format!("/api/functions/f/aliases/{alias}")).json("PUT", traffic).status
+    host.control(&format!("/api/functions/f/aliases/{alias}"))
+        .json("PUT", traffic)
+        .status
 }
 
 #[test]
 fn calls_are_split_by_weight() {
     let host = three_versions();
-    assert_eq!(lead(&host, "live", json!({"shares": [{"version": 1, "weight": 3}, {"version": 2, "weight": 1}]})), 200);
+    assert_eq!(
+        lead(
+            &host,
+            "live",
+            json!({"shares": [{"version": 1, "weight": 3}, {"version": 2, "weight": 1}]})
+        ),
+        200
+    );
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for _ in 0..40 {
         *counts.entry(host.call("/f").get().text()).or_default() += 1;
@@ -54,7 +63,10 @@ fn calls_with_one_key_go_to_one_version() {
 #[test]
 fn a_rollback_is_instant_and_goes_back_step_by_step() {
     let host = three_versions();
-    let back = || host.control("/api/functions/f/aliases/live/rollback").post(b"");
+    let back = || {
+        host.control("/api/functions/f/aliases/live/rollback")
+            .post(b"")
+    };
     assert_eq!(host.call("/f").get().text(), "three");
     assert_eq!(back().status, 200);
     assert_eq!(host.call("/f").get().text(), "two");
@@ -71,15 +83,39 @@ fn a_rollback_is_instant_and_goes_back_step_by_step() {
 #[test]
 fn a_caller_can_name_a_version_or_an_alias() {
     let host = three_versions();
-    assert_eq!(lead(&host, "canary", json!({"shares": [{"version": 2, "weight": 1}]})), 200);
-    let call = |qualifier: &str| host.call("/f").header("x-hyaline-qualifier", qualifier).get();
+    assert_eq!(
+        lead(
+            &host,
+            "canary",
+            json!({"shares": [{"version": 2, "weight": 1}]})
+        ),
+        200
+    );
+    let call = |qualifier: &str| {
+        host.call("/f")
+            .header("x-hyaline-qualifier", qualifier)
+            .get()
+    };
     assert_eq!(call("canary").text(), "two");
     assert_eq!(call("1").text(), "one");
     assert_eq!(call("live").text(), "three");
-    assert_eq!((call("7").status, call("7").refusal().as_str()), (404, "the function `f` has no version 7"));
-    assert_eq!(call("beta").refusal(), "the function `f` has no alias `beta`");
+    assert_eq!(
+        (call("7").status, call("7").refusal().as_str()),
+        (404, "the function `f` has no version 7")
+    );
+    assert_eq!(
+        call("beta").refusal(),
+        "the function `f` has no alias `beta`"
+    );
     assert_eq!(call("No Alias").status, 400);
-    assert_eq!(lead(&host, "live", json!({"shares": [{"version": 9, "weight": 1}]})), 404);
+    assert_eq!(
+        lead(
+            &host,
+            "live",
+            json!({"shares": [{"version": 9, "weight": 1}]})
+        ),
+        404
+    );
     assert_eq!(lead(&host, "live", json!({"shares": []})), 400);
 }
 
@@ -90,10 +126,19 @@ fn a_version_that_is_not_promoted_waits() {
         .control("/api/functions/f/versions?promote=false&description=not%20yet")
         .header("content-type", "application/wasm")
         .post(&guests::says("four"));
-    assert_eq!((answer.status, answer.json()["version"].as_u64()), (201, Some(4)));
+    assert_eq!(
+        (answer.status, answer.json()["version"].as_u64()),
+        (201, Some(4))
+    );
     assert_eq!(answer.json()["description"], "not yet");
     assert_eq!(host.call("/f").get().text(), "three");
-    assert_eq!(host.call("/f").header("x-hyaline-qualifier", "4").get().text(), "four");
+    assert_eq!(
+        host.call("/f")
+            .header("x-hyaline-qualifier", "4")
+            .get()
+            .text(),
+        "four"
+    );
 }
 
 #[test]
@@ -103,12 +148,19 @@ fn shadow_answers_are_compared_counted_and_never_returned() {
         host.deploy("f", &guests::says(answer));
     }
     let shadow = |share: u32, shadow: u32| {
-        lead(&host, "live", json!({"shares": [{"version": share, "weight": 1}], "shadow": shadow}))
+        lead(
+            &host,
+            "live",
+            json!({"shares": [{"version": share, "weight": 1}], "shadow": shadow}),
+        )
     };
     assert_eq!(shadow(1, 2), 200);
     for _ in 0..3 {
         let answer = host.call("/f").get();
-        assert_eq!((answer.text().as_str(), answer.header("x-hyaline-version")), ("same", "1"));
+        assert_eq!(
+            (answer.text().as_str(), answer.header("x-hyaline-version")),
+            ("same", "1")
+        );
     }
     let counted = |equal: u64, different: u64| {
         let started = Instant::now();

@@ -57,6 +57,9 @@ impl RouteSeries {
             Some((_, histogram)) => histogram.record(nanoseconds(duration)),
             None => self.first_of(kind).record(nanoseconds(duration)),
         }
+        if self.membership.is_listed() {
+            return;
+        }
         if let Some(table) = self.table.upgrade() {
             table.list(self);
         }

@@ -174,6 +174,9 @@ impl Series {
     }
 
     fn list(self: &Arc<Self>) {
+        if self.membership.is_listed() {
+            return;
+        }
         if let Some(table) = self.table.upgrade() {
             table.list(self);
         }
