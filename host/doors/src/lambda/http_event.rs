@@ -220,9 +220,10 @@ impl Shape {
         let (head, body) = response.into_parts();
         let mut names: Vec<&HeaderName> = head.headers.keys().collect();
         names.sort_unstable_by_key(|name| name.as_str());
+        let is_elsewhere = |name: &HeaderName| self == Shape::V2 && *name == SET_COOKIE;
         names.retain(|name| {
-            ![&CONNECTION, &CONTENT_LENGTH, &TRANSFER_ENCODING].contains(name)
-                && !(self == Shape::V2 && *name == SET_COOKIE)
+            let of_the_connection = [&CONNECTION, &CONTENT_LENGTH, &TRANSFER_ENCODING];
+            !of_the_connection.contains(name) && !is_elsewhere(name)
         });
         let all = |name: &HeaderName| -> Vec<String> {
             let values = head.headers.get_all(name).iter();
