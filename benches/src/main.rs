@@ -1,49 +1,66 @@
 //! Measures Hyaline beside its rivals in the same run and writes a Markdown table. `cargo xtask bench` prepares what this
-//! needs (packed functions, a Python with the rivals) and starts it.
+//! needs (packed functions, a Python with the rivals, other servers) and starts it.
+
+#![forbid(unsafe_code)]
 
 mod arguments;
 mod clock;
 mod cold;
 mod functions;
-mod http;
+mod guests;
+mod host;
 mod local;
 mod networks;
+mod platform;
+mod process;
 mod report;
 mod rival;
 mod rows;
 mod sampling;
+mod variants;
+mod wrk;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use arguments::Arguments;
+use arguments::{Arguments, PARTS};
 use report::Report;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse(std::env::args().skip(1))?;
+    let earlier = std::fs::read_to_string(&arguments.output).unwrap_or_default();
     let mut report = Report::default();
-    if arguments.wants("functions") {
-        functions::measure(&arguments, &mut report).context("functions")?;
+    let mut failed = Vec::new();
+    for part in PARTS.into_iter().filter(|part| arguments.wants(part)) {
+        eprintln!("{part}");
+        // A part that fails must not lose what the others measured.
+        if let Err(error) = measure(part, &arguments, &mut report) {
+            eprintln!("  {part} failed: {error:#}");
+            failed.push(part);
+        }
+        std::fs::write(&arguments.output, report.merged(&earlier))
+            .with_context(|| format!("write {}", arguments.output.display()))?;
     }
-    if arguments.wants("cold") {
-        cold::measure(&arguments, &mut report).context("cold")?;
+    print!("{}", report.merged(""));
+    if !failed.is_empty() {
+        bail!("these parts failed: {}", failed.join(", "));
     }
-    if arguments.wants("rows") {
-        rows::measure(&arguments, &mut report).context("rows")?;
+    Ok(())
+}
+
+fn measure(part: &str, arguments: &Arguments, report: &mut Report) -> Result<()> {
+    match part {
+        "functions" => functions::measure(arguments, report),
+        "cold" => cold::measure(arguments, report),
+        "rows" => rows::measure(arguments, report),
+        "networks" => networks::measure(arguments, report),
+        "sampling" => sampling::measure(arguments, report),
+        "local" => local::measure(arguments, report),
+        "http" => platform::http::measure(arguments, report),
+        "density" => platform::density::measure(arguments, report),
+        "neighbours" => platform::neighbours::measure(arguments, report),
+        "updates" => platform::updates::measure(arguments, report),
+        "budget" => platform::budget::measure(arguments, report),
+        "metering" => platform::metering::measure(arguments, report),
+        other => bail!("`{other}` is no part"),
     }
-    if arguments.wants("networks") {
-        networks::measure(&arguments, &mut report).context("networks")?;
-    }
-    if arguments.wants("sampling") {
-        sampling::measure(&arguments, &mut report).context("sampling")?;
-    }
-    if arguments.wants("local") {
-        local::measure(&arguments, &mut report).context("local")?;
-    }
-    if arguments.wants("http") {
-        http::measure(&arguments, &mut report).context("http")?;
-    }
-    let text = report.to_markdown();
-    print!("{text}");
-    std::fs::write(&arguments.output, text)
-        .with_context(|| format!("write {}", arguments.output.display()))
 }

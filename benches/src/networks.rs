@@ -51,7 +51,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let script = arguments
         .repository
         .join("benches/rivals/onnxruntime_networks.py");
-    let rivals = rival::run(&arguments.python, &script, &[&fixtures])?;
+    let rivals = rival::run(arguments.python()?, &script, &[&fixtures])?;
     report.section(
         "Networks in the sandbox, one thread",
         &[
@@ -116,7 +116,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
 
 fn pack(arguments: &Arguments, subject: &Subject) -> Result<PathBuf> {
     let output = arguments
-        .models
+        .models()?
         .join(format!("network-{}.wasm", subject.name));
     let packed = Command::new(&arguments.hyaline)
         .arg("pack")

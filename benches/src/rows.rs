@@ -27,19 +27,19 @@ const WHAT: [&str; 3] = ["predict", "path-dependent", "interventional"];
 
 /// Measures every model of `benches/rivals/make_models.py`.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
-    let index =
-        std::fs::read_to_string(arguments.models.join("index.json")).context("read index.json")?;
+    let index = std::fs::read_to_string(arguments.models()?.join("index.json"))
+        .context("read index.json")?;
     let index: Value = serde_json::from_str(&index)?;
     let scripts = arguments.repository.join("benches/rivals");
     let mut rivals = rival::run(
-        &arguments.python,
+        arguments.python()?,
         &scripts.join("predict.py"),
-        &[&arguments.models],
+        &[arguments.models()?],
     )?;
     rivals.extend(rival::run(
-        &arguments.python,
+        arguments.python()?,
         &scripts.join("explain.py"),
-        &[&arguments.models],
+        &[arguments.models()?],
     )?);
     report.section(
         "Per row, in the sandbox, one thread (prediction goal: no slower than onnxruntime)",
@@ -155,12 +155,12 @@ impl Bench<'_> {
             .context("a model has a file")?;
         let output = self
             .arguments
-            .models
+            .models()?
             .join(format!("{}-{what}.wasm", self.name));
         let mut command = Command::new(&self.arguments.hyaline);
         command
             .arg("pack")
-            .arg(self.arguments.models.join(file))
+            .arg(self.arguments.models()?.join(file))
             .args(["--name", &self.name])
             .arg("-o")
             .arg(&output);
@@ -217,7 +217,7 @@ impl Bench<'_> {
         }
         let path = self
             .arguments
-            .models
+            .models()?
             .join(format!("{}.background.csv", self.name));
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         Ok(path)
@@ -269,7 +269,7 @@ impl Bench<'_> {
             .filter_map(Value::as_u64)
             .map(|extent| extent as usize)
             .collect();
-        let bytes = std::fs::read(self.arguments.models.join(Path::new(file)))
+        let bytes = std::fs::read(self.arguments.models()?.join(Path::new(file)))
             .with_context(|| format!("read {file}"))?;
         let values: Vec<f64> = match about["dtype"].as_str() {
             Some("<f4") => bytes

@@ -48,7 +48,7 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let mut instance = function.instance()?;
 
     let script = arguments.repository.join("benches/rivals/sampling.py");
-    let rivals = rival::run(&arguments.python, &script, &[])?;
+    let rivals = rival::run(arguments.python()?, &script, &[])?;
     let peer = rivals
         .iter()
         .find(|line| line["what"] == PEER && line["runtime"] == "onnxruntime")
@@ -185,7 +185,7 @@ fn numbers(data: &Value) -> Result<Vec<f64>> {
 
 /// The network of the fixtures as a function, its background rows as reference data.
 fn pack(arguments: &Arguments, fixtures: &Path, background: &[f64]) -> Result<Function> {
-    let data = arguments.models.join("network20.csv");
+    let data = arguments.models()?.join("network20.csv");
     let mut csv = (0..FEATURES)
         .map(|feature| format!("x{feature}"))
         .collect::<Vec<_>>()
@@ -196,7 +196,7 @@ fn pack(arguments: &Arguments, fixtures: &Path, background: &[f64]) -> Result<Fu
         writeln!(csv, "{}", cells.join(","))?;
     }
     std::fs::write(&data, csv).with_context(|| format!("write {}", data.display()))?;
-    let output: PathBuf = arguments.models.join("network20.wasm");
+    let output: PathBuf = arguments.models()?.join("network20.wasm");
     let packed = Command::new(&arguments.hyaline)
         .arg("pack")
         .arg(fixtures.join("network20.onnx"))

@@ -1,52 +1,92 @@
-//! Benchmarks beside their rivals: prepares both sides, then runs `hyaline-bench`.
+//! Benchmarks beside their rivals: prepares both sides, as far as the parts wanted need them, then runs `hyaline-bench`.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::commands::{command, output, root, run, target};
+use crate::commands::{cargo, command, output, root, run, target};
 use crate::{functions, setup};
 
-/// Runs the parts named by `arguments` (functions, cold, rows, networks, sampling, local, http), or all of them.
+/// Parts that need nothing but the host itself.
+const ALONE: [&str; 7] = [
+    "functions",
+    "cold",
+    "density",
+    "neighbours",
+    "updates",
+    "budget",
+    "metering",
+];
+
+/// Runs the parts named by `arguments` (functions, cold, rows, networks, sampling, local, http, density, neighbours,
+/// updates, budget, metering; `platform` is the last six), or all of them. `--functions-count N` says how many distinct
+/// functions `density` deploys. Sets up only what these parts need.
 pub fn run_parts(arguments: &[String]) -> Result<()> {
+    let wants = |part: &str| {
+        let named = |name: &str| arguments.iter().any(|word| word == name);
+        let of_platform = ALONE[2..].contains(&part) || part == "http";
+        named(part)
+            || (of_platform && named("platform"))
+            || !arguments.iter().any(|word| is_part(word))
+    };
     setup::for_benchmarks()?;
-    let python = environment(&RIVALS)?.context("no Python is installed")?;
-    let local = environment(&LOCAL_RIVALS)?;
-    let models = target().join("bench-models");
-    if !models.join("index.json").is_file() {
-        run(command(&python)
-            .arg(root().join("benches/rivals/make_models.py"))
-            .arg(&models))?;
-    }
     let hyaline = functions::build()?;
     functions::pack(&hyaline)?;
     let mut bench = command(hyaline.with_file_name("hyaline-bench"));
     bench
         .arg("--hyaline")
-        .arg(hyaline)
+        .arg(&hyaline)
         .arg("--repository")
-        .arg(root());
-    bench
+        .arg(root())
         .arg("--functions")
         .arg(root().join("target/functions"))
-        .arg("--python")
-        .arg(python);
-    bench
-        .arg("--models")
-        .arg(models)
         .arg("--output")
         .arg(root().join("benches/RESULTS.md"));
-    match local {
-        Some(local) => bench.arg("--local-python").arg(local),
-        None => {
-            eprintln!(
+    if ["rows", "networks", "sampling", "http"]
+        .into_iter()
+        .any(wants)
+    {
+        let python = environment(&RIVALS)?.context("no Python is installed")?;
+        let models = target().join("bench-models");
+        if ["rows", "networks", "sampling"].into_iter().any(wants)
+            && !models.join("index.json").is_file()
+        {
+            run(command(&python)
+                .arg(root().join("benches/rivals/make_models.py"))
+                .arg(&models))?;
+        }
+        bench
+            .arg("--python")
+            .arg(python)
+            .arg("--models")
+            .arg(models);
+    }
+    if wants("http") {
+        bench.arg("--wasmtime").arg(setup::wasmtime()?);
+        run(cargo().args(["build", "--locked", "--release", "-p", NATIVE]))?;
+        bench.arg("--native").arg(hyaline.with_file_name(NATIVE));
+    }
+    if wants("local") {
+        match environment(&LOCAL_RIVALS)? {
+            Some(local) => {
+                bench.arg("--local-python").arg(local);
+            }
+            None => eprintln!(
                 "lime, alibi and dice-ml are not measured: they need Python 3.11 (name one by {})",
                 LOCAL_RIVALS.variable
-            );
-            &mut bench
+            ),
         }
-    };
+    }
     run(bench.args(arguments))
+}
+
+/// A native server of the same model.
+const NATIVE: &str = "hyaline-native-server";
+
+/// Whether a word is a part, and not a flag or its value.
+fn is_part(word: &str) -> bool {
+    ["platform", "rows", "networks", "sampling", "local", "http"].contains(&word)
+        || ALONE.contains(&word)
 }
 
 /// A Python to make a virtual environment of, and what goes into it.
