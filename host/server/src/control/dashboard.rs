@@ -38,7 +38,7 @@ fn hashes(element: &str) -> String {
         let Some(end) = rest[inner..].find(&close).map(|end| inner + end) else {
             break;
         };
-        let digest = Sha256::digest(rest[inner..end].as_bytes());
+        let digest = Sha256::digest(&rest.as_bytes()[inner..end]);
         hashes.push(format!("'sha256-{}'", STANDARD.encode(digest)));
         rest = &rest[end..];
     }

@@ -12,10 +12,13 @@ use super::route::{Matched, Route};
 #[derive(Debug)]
 pub(crate) struct Routes<T> {
     /// By first segment, where that is a literal.
-    by_segment: HashTrieMapSync<Box<str>, Arc<[Arc<Entry<T>>]>>,
+    by_segment: HashTrieMapSync<Box<str>, Entries<T>>,
     /// Routes that begin with a name or a wildcard.
-    others: Arc<[Arc<Entry<T>>]>,
+    others: Entries<T>,
 }
+
+/// Routes, the most specific first.
+type Entries<T> = Arc<[Arc<Entry<T>>]>;
 
 /// A route and what it leads to.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
-use super::listener::{Door, Place};
+use super::listener::{Bounds, Door, Place};
 use super::tls::Certificate;
 
 /// How long a client may take for its part of a TLS handshake.
@@ -39,8 +39,7 @@ pub(super) async fn turn_away(mut stream: TcpStream) {
 pub(super) async fn converse<D: Door>(
     stream: TcpStream,
     peer: Peer,
-    builder: auto::Builder<TokioExecutor>,
-    write_wait: Duration,
+    bounds: Bounds,
     certificate: Option<Arc<Certificate>>,
     door: Arc<D>,
     watcher: Watcher,
@@ -49,9 +48,9 @@ pub(super) async fn converse<D: Door>(
     // Answers are written whole; waiting to fill a packet would only delay them. If it cannot be set, they are late.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(write_wait));
+    stream.set_write_timeout(Some(bounds.write_wait));
     let stream = Box::pin(stream);
-    let client = peer.client;
+    let (client, builder) = (peer.client, bounds.builder);
     match certificate {
         None => serve(stream, peer, builder, door, watcher).await,
         Some(certificate) => {

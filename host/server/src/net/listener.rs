@@ -44,9 +44,9 @@ pub(crate) trait Door: Send + Sync + 'static {
 /// What the clients of a listener may do.
 #[derive(Clone)]
 pub(crate) struct Bounds {
-    builder: auto::Builder<TokioExecutor>,
+    pub(super) builder: auto::Builder<TokioExecutor>,
     most: u32,
-    write_wait: Duration,
+    pub(super) write_wait: Duration,
     open: Arc<AtomicU32>,
 }
 
@@ -123,8 +123,7 @@ pub(crate) async fn listen<D: Door>(
                             client,
                             secure: certificate.is_some(),
                         },
-                        bounds.builder.clone(),
-                        bounds.write_wait,
+                        bounds.clone(),
                         certificate.clone(),
                         door.clone(),
                         graceful.watcher(),

@@ -45,7 +45,7 @@ pub enum ApplyError {
         /// The component.
         component: String,
         /// Why.
-        source: PlatformError,
+        source: Box<PlatformError>,
     },
     /// The list of the application's functions cannot be kept.
     #[error("cannot write `{}`", path.display())]
@@ -97,7 +97,7 @@ impl Applier {
                     },
                     OneError::Refused(source) => ApplyError::Refused {
                         component: component.id.clone(),
-                        source,
+                        source: Box::new(source),
                     },
                 }
             })?);
@@ -116,7 +116,7 @@ impl Applier {
                 .set_enabled(gone, false)
                 .map_err(|source| ApplyError::Refused {
                     component: gone.to_string(),
-                    source,
+                    source: Box::new(source),
                 })?
             {
                 said.push(format!(

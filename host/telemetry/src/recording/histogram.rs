@@ -294,9 +294,13 @@ mod tests {
     #[test]
     fn what_was_counted_between_two_moments_is_their_difference() {
         let histogram = Histogram::default();
-        [5_000, 70_000, 70_000].map(|number| histogram.record(number));
+        [5_000, 70_000, 70_000]
+            .into_iter()
+            .for_each(|number| histogram.record(number));
         let earlier = histogram.counts();
-        [70_000, 900_000, 1].map(|number| histogram.record(number));
+        [70_000, 900_000, 1]
+            .into_iter()
+            .for_each(|number| histogram.record(number));
         let between = histogram.counts().since(&earlier);
         assert_eq!(between, counted([1, 70_000, 900_000]));
         let mut sum = earlier.clone();
