@@ -1,6 +1,6 @@
 //! `/api/overview`, `/api/events`: everything a dashboard shows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use hyaline_control::{
     VersionNumber,
 };
 use hyaline_telemetry::{Figures, Snapshot};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::problem::{self, Denied};
@@ -24,10 +24,14 @@ const EVENTS: usize = 50;
 /// Functions in the overview: those that were called, then the others by name.
 const FUNCTIONS: usize = 500;
 
+/// The time whose costs are shown: adding up all that was ever used would take the longer the older the host is.
+const COSTS: SignedDuration = SignedDuration::from_hours(24);
+
 #[derive(Serialize)]
 struct Overview {
     host: Host,
     window_seconds: f64,
+    cost_hours: i64,
     functions: Vec<Function>,
     /// Functions that are not listed.
     more_functions: usize,
@@ -97,21 +101,27 @@ pub(super) async fn overview(platform: &Arc<Platform>) -> Answer {
 fn collect(platform: &Platform) -> Result<Overview, Denied> {
     let view = platform.view();
     let snapshot = platform.telemetry().snapshot(Instant::now());
+    let latest = UsageFilter {
+        from: Timestamp::now().checked_sub(COSTS).ok(),
+        ..UsageFilter::default()
+    };
     let costs: HashMap<String, (f64, f64)> = platform
         .ledger()
-        .usage(&UsageFilter::default(), &[UsageGroup::Function])
+        .usage(&latest, &[UsageGroup::Function])
         .map_err(|error| Denied::caused(problem::STORAGE, &error))?
         .into_iter()
         .filter_map(|row| Some((row.function?, (row.billed_usd, row.exact_usd))))
         .collect();
+    let called: HashSet<&str> = snapshot
+        .functions
+        .iter()
+        .map(|figures| figures.function.as_str())
+        .collect();
     let mut functions: Vec<&Arc<Live>> = view.functions().collect();
-    let called = |live: &Live| {
-        snapshot
-            .functions
-            .iter()
-            .any(|figures| figures.function == live.name().as_str())
-    };
-    functions.sort_by_key(|live| (!called(live), live.name().clone()));
+    functions.sort_by_cached_key(|live| {
+        let name = live.name();
+        (!called.contains(name.as_str()), name.clone())
+    });
     let more_functions = functions.len().saturating_sub(FUNCTIONS);
     let functions = functions
         .into_iter()
@@ -137,6 +147,7 @@ fn collect(platform: &Platform) -> Result<Overview, Denied> {
             prices: platform.ledger().prices().name().to_owned(),
         },
         window_seconds: snapshot.window_seconds,
+        cost_hours: COSTS.as_hours(),
         functions,
         more_functions,
         budgets: usage::documents(platform),

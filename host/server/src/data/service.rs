@@ -391,25 +391,22 @@ impl Service {
         self.platform.telemetry().rejected(counted);
     }
 
+    /// Names the routes where they are few; a host of thousands looks through none of them for a mistyped path.
     fn nowhere(&self, path: &str) -> Refusal {
-        const TOLD: usize = 10;
+        const FEW: usize = 20;
         let view = self.platform.view();
-        let mut routes: Vec<&str> = view
-            .routes()
-            .iter()
-            .filter(|entry| !entry.target.live.settings().access.required)
-            .map(|entry| entry.route.as_str())
-            .collect();
-        routes.sort_unstable();
-        let more = routes.len().saturating_sub(TOLD);
-        routes.truncate(TOLD);
-        let listed = match (routes.is_empty(), more) {
-            (true, _) => String::new(),
-            (false, 0) => format!("; the routes are: {}", routes.join(", ")),
-            (false, more) => format!(
-                "; some of the routes are: {}, and {more} more",
-                routes.join(", ")
-            ),
+        let mut routes: Vec<&str> = Vec::new();
+        if view.len() <= FEW {
+            let open = view
+                .routes()
+                .iter()
+                .filter(|entry| !entry.target.live.settings().access.required);
+            routes.extend(open.map(|entry| entry.route.as_str()));
+            routes.sort_unstable();
+        }
+        let listed = match routes.is_empty() {
+            true => String::new(),
+            false => format!("; the routes are: {}", routes.join(", ")),
         };
         Refusal::new(
             Cause::Nowhere,
