@@ -16,8 +16,10 @@ class Host:
         parser = argparse.ArgumentParser()
         parser.add_argument("url", help="where the host listens, e.g. http://127.0.0.1:3000")
         parser.add_argument("--key", help="an API key, for functions that need one")
+        parser.add_argument("--control", default="", help="where its control plane listens, for scripts that change it")
         given = parser.parse_args()
         self.url, self.key = given.url.rstrip("/"), given.key
+        self.control = given.control.rstrip("/")
 
     @property
     def headers(self):
@@ -28,6 +30,14 @@ class Host:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"content-type": content_type, **self.headers}
         with urllib.request.urlopen(urllib.request.Request(self.url + path, data, headers)) as answer:
+            return json.load(answer)
+
+    def control_api(self, method, path, document=None):
+        """The answer of the control API, which must not refuse."""
+        data = None if document is None else json.dumps(document).encode()
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.control + path, data, headers, method=method)
+        with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 
     def boto(self, service):

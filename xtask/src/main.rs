@@ -18,7 +18,7 @@ cargo xtask <task>
   test         set up and run every check and test; what CI runs
   bench        run the benchmarks beside their rivals and write benches/RESULTS.md
   pack         pack the demonstration models into target/functions
-  setup        install what the tests need: wasm targets, Debian's chromium, jco
+  setup        install what the tests need: wasm targets, Debian's chromium and docker-registry, jco, Python clients
   tidy         check the repository's own rules (ARCHITECTURE.md, invariants)
 ";
 

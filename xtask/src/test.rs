@@ -37,7 +37,8 @@ pub fn run_everything() -> Result<()> {
         .args(["test", "--locked", "--no-fail-fast"])
         .env("HYALINE", hyaline)
         .env("HYALINE_NODE_MODULES", &tools.node_modules)
-        .env("HYALINE_CHROMIUM", &tools.chromium))?;
+        .env("HYALINE_CHROMIUM", &tools.chromium)
+        .env("HYALINE_CLIENTS_PYTHON", &tools.clients))?;
     test_in_wasm()
 }
 
