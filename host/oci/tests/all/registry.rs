@@ -90,7 +90,7 @@ impl Registry {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("`docker-registry` runs; `apt-get install docker-registry` brings it");
-            let patience = Instant::now() + Duration::from_secs(20);
+            let patience = Instant::now() + Duration::from_secs(60);
             while Instant::now() < patience {
                 if process.try_wait().unwrap().is_some() {
                     break;

@@ -76,7 +76,7 @@ async fn a_digest_leads_to_the_old_artefact_after_the_tag_has_moved() {
 async fn pushing_twice_changes_nothing() {
     let registry = Registry::start();
     let place = registry.at("credit:1");
-    let bytes = component(3_000_000);
+    let bytes = component(300_000);
     let once = push(&place, bytes.clone(), &description("credit"), &anonymous())
         .await
         .unwrap();
@@ -99,10 +99,10 @@ async fn many_push_and_pull_at_once() {
     let registry = Registry::start();
     let tasks: Vec<_> = (0..8_usize)
         .map(|index| {
-            let place = registry.at(&format!("many/f{}:1", index % 4));
+            let place = registry.at(&format!("many/f{index}:1"));
             tokio::spawn(async move {
-                let bytes = component(index % 4);
-                let name = format!("f{}", index % 4);
+                let bytes = component(index);
+                let name = format!("f{index}");
                 push(&place, bytes.clone(), &description(&name), &anonymous())
                     .await
                     .unwrap();
