@@ -273,7 +273,7 @@ mod tests {
             mapped(&doubled, "1"),
             "the mapping of this path cannot take the body: the result has more than 1048576 bytes"
         );
-        let flattened = "[@,@][]|".repeat(60) + "@";
+        let flattened = "[@,@][]|".repeat(40) + "@";
         assert_eq!(
             mapped(&flattened, "[1]"),
             "the mapping of this path cannot take the body: evaluating the expression takes more than 5000000 steps"

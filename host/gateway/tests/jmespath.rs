@@ -205,10 +205,10 @@ fn integers_are_compared_and_added_exactly() {
     );
 }
 
-/// Runs on a thread with half the stack of a worker of the server, so that recursion shows.
+/// Runs on a thread with three eighths of the stack of a worker of the server, so that recursion shows.
 fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new()
-        .stack_size(1024 * 1024)
+        .stack_size(768 * 1024)
         .spawn(work)
         .unwrap()
         .join()

@@ -262,7 +262,20 @@ fn prometheus_reads_what_was_recorded() {
             ("nv_inference_request_duration_us", 20_040_290.0),
             ("nv_inference_pending_request_count", 0.0),
         ] {
-            assert_eq!(value(name, &format!("{name}{model}")), expected, "{name}");
+            let counts = name != "nv_inference_pending_request_count";
+            // The parser of the older format gives every counter the suffix that it has in OpenMetrics.
+            let suffix = if counts && format == Format::Prometheus {
+                "_total"
+            } else {
+                ""
+            };
+            assert_eq!(
+                value(name, &format!("{name}{suffix}{model}")),
+                expected,
+                "{name}"
+            );
+            let line = format!("{name}{{model=\"credit\",version=\"1\"}} {expected}\n");
+            assert!(text.contains(&line), "{line} in\n{text}");
         }
         let counter = if format == Format::OpenMetrics {
             "unknown"

@@ -7,10 +7,10 @@ use crate::expression::function::Function;
 use crate::expression::{ExpressionError, LONGEST};
 
 /// Levels of nodes: evaluation recurses once per level.
-const DEEPEST: usize = 128;
+const DEEPEST: usize = 64;
 
 /// Characters that make the parser recurse: brackets, prefixes and wildcards.
-const MOST_RECURSIONS: usize = 512;
+const MOST_RECURSIONS: usize = 256;
 
 /// A checked expression.
 #[derive(Clone, Debug)]

@@ -89,7 +89,7 @@ impl Expression {
     /// Reads an expression. Unknown functions, wrong numbers of arguments and slices with step 0 are found here.
     ///
     /// # Errors
-    /// [`ExpressionError`]: it is no expression, longer than 4,096 bytes, or nested too deeply (128 levels, 512 brackets
+    /// [`ExpressionError`]: it is no expression, longer than 4,096 bytes, or nested too deeply (64 levels, 256 brackets
     /// and operators).
     pub fn new(text: &str) -> Result<Self, ExpressionError> {
         Ok(Expression {
