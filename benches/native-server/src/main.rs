@@ -67,7 +67,7 @@ enum Cell {
 
 impl Row {
     fn into_cell(mut self, name: &str) -> Option<(Self, Cell)> {
-        let mut text = |text: &mut String| Cell::Text(std::mem::take(text));
+        let text = |text: &mut String| Cell::Text(std::mem::take(text));
         let cell = match name {
             "age" => Cell::Number(self.age),
             "credit_amount" => Cell::Number(self.credit_amount),
@@ -136,9 +136,9 @@ impl Model {
                     .with_context(|| format!("a row has no `{name}`"))?;
                 row = rest;
                 let value: SessionInputValue<'_> = match cell {
-                    Cell::Number(number) => Tensor::from_array(([1, 1], vec![number]))?.into(),
+                    Cell::Number(number) => Tensor::from_array(([1usize, 1], vec![number]))?.into(),
                     Cell::Text(text) => {
-                        Tensor::from_string_array(([1, 1], [text].as_slice()))?.into()
+                        Tensor::from_string_array(([1usize, 1], [text].as_slice()))?.into()
                     }
                 };
                 cells.push((name, value));
