@@ -1,5 +1,9 @@
 //! What the end-to-end tests share: the packed functions, servers that stop with the test, a plain HTTP client.
 
+mod host;
+
+pub use host::{Host, patiently};
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -63,6 +67,19 @@ pub fn variable(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`"))
 }
 
+/// The browser, as a path: it is started by its full name.
+///
+/// # Panics
+/// When `HYALINE_CHROMIUM` is not set.
+pub fn chromium() -> String {
+    let name = variable("HYALINE_CHROMIUM");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(&name))
+        .find(|file| file.is_file());
+    found.map_or(name, |file| file.to_string_lossy().into_owned())
+}
+
 /// The golden rows of a demonstration model.
 pub fn golden(name: &str) -> Result<Vec<Value>> {
     let path = root().join("models").join(name).join("golden.jsonl");
@@ -88,7 +105,9 @@ impl Server {
         let mut command = hyaline();
         command
             .current_dir(root())
-            .args(["up", "--no-cache", "--listen", "127.0.0.1:0"]);
+            .args(["up", "--listen", "127.0.0.1:0", "--control", "off"])
+            // Nothing that a test leaves behind changes the next one.
+            .args(["--state", ""]);
         Server::start(command)
     }
 
@@ -165,20 +184,12 @@ impl Server {
 
     /// Asks for `path` with these headers.
     pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
-        let mut request = agent().get(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        Answer::of(request.call()?)
+        ask("GET", &format!("{}{path}", self.url), headers, &[])
     }
 
     /// Posts `body` to `path` with these headers.
     pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
-        let mut request = agent().post(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        Answer::of(request.send(body)?)
+        ask("POST", &format!("{}{path}", self.url), headers, body)
     }
 
     /// Posts JSON.
@@ -204,10 +215,24 @@ impl Drop for Server {
     }
 }
 
+/// Sends a request and waits for its answer, a minute at most. A refusal is an answer, too.
+pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let sent = match body {
+        [] => agent().run(request.body(())?),
+        body => agent().run(request.body(body)?),
+    };
+    Answer::of(sent.with_context(|| format!("{method} {url}"))?)
+}
+
 /// Errors are answers here, not failures of the client.
 fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
+        .allow_non_standard_methods(true)
         .timeout_global(Some(Duration::from_secs(60)))
         .build()
         .into()

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::{Server, packed, root, variable};
+use end_to_end::{Server, chromium, packed, root, variable};
 use serde_json::Value;
 
 #[test]
@@ -130,14 +130,4 @@ fn check_views(seen: &Value) -> Result<()> {
         seen["drawn"]
     );
     Ok(())
-}
-
-/// The browser, as a path: it is started by its full name.
-fn chromium() -> String {
-    let name = variable("HYALINE_CHROMIUM");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join(&name))
-        .find(|file| file.is_file());
-    found.map_or(name, |file| file.to_string_lossy().into_owned())
 }
