@@ -14,8 +14,8 @@ use ureq::http::{Method, Request};
 
 use crate::process::{Process, free_address};
 
-/// For the whole of a request.
-const ANSWER: Duration = Duration::from_secs(60);
+/// For the whole of a request: a host compiles an engine it has not seen before it answers.
+const ANSWER: Duration = Duration::from_secs(300);
 
 /// `hyaline up` on a state folder, without a manifest.
 pub struct Host {
