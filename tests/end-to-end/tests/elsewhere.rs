@@ -178,6 +178,11 @@ fn a_function_travels_through_a_registry_unchanged_and_is_deployed_out_of_it() -
             std::fs::read(&pulled)? == std::fs::read(&credit)?,
             "{layout}: other bytes"
         );
+        let name = format!("credit-{layout}");
+        let source = format!("oci://{reference}");
+        host.run(&[&["deploy", &name, &source], &access[..]].concat())?;
+        let answer = host.predict(&name, &golden("credit")?[0]["row"])?;
+        ensure!(answer.status == 200, "{layout}: {}", answer.text());
     }
     Ok(())
 }
