@@ -216,7 +216,9 @@ async fn unsent_requests_of_the_warm_up_do_not_count() {
     options.warm_up = Duration::from_millis(200);
     options.duration = Duration::from_millis(300);
     let report = load(options).await;
-    assert_eq!((report.answers, report.unsent), (0, 300), "{report}");
+    assert_eq!(report.answers, 0, "{report}");
+    // The request that is due when the measurement begins, or the one when it ends, may fall on either side of it.
+    assert!((299..=301).contains(&report.unsent), "{report}");
     assert_eq!(report.latency_2xx_us, None);
 }
 

@@ -67,7 +67,12 @@ impl Application {
             path: path.clone(),
             source,
         })?;
-        manifest::parse(&text, &path, path.parent().unwrap_or(Path::new("")))
+        // A file named without a folder lies in this one, which the empty path is no name for.
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        manifest::parse(&text, &path, directory)
     }
 
     /// No components: for a host that serves what is deployed to it.

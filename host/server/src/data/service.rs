@@ -30,6 +30,8 @@ use crate::platform::{Chosen, Live, Platform, Served};
 
 /// Answered by the host, as Spin answers it: whether the process serves.
 const SPIN_HEALTH: &str = "/.well-known/spin/health";
+/// What the host of Azure Functions puts on the requests that it hands on; they are for the function that the path names.
+static AZURE: HeaderName = HeaderName::from_static("x-azure-functions-invocationid");
 /// The platform whose paths functions answer themselves; a function that takes every path takes these, too.
 const KSERVE: &str = "kserve";
 /// Answered by the host where no route takes it.
@@ -83,7 +85,8 @@ impl Service {
         let is_literal = found
             .as_ref()
             .is_some_and(|(entry, _)| entry.route.first_literal().is_some());
-        if !is_literal
+        let is_azure = head.headers.contains_key(&AZURE);
+        if (!is_literal || is_azure)
             && let Some(door) = ForeignDoor::find(&head)
             && (found.is_none() || door.platform() != KSERVE)
         {

@@ -108,3 +108,23 @@ fn kserve_clients_find_every_function_by_name() {
         "{told}"
     );
 }
+
+#[test]
+fn azures_custom_handler_calls_functions_by_name() {
+    let host = Host::start(&[]);
+    host.deploy("f", &guests::echo());
+    let body = json!({
+        "Data": {"req": {"Url": "http://localhost/api/f", "Method": "POST", "Headers": {}, "Body": "{}"}},
+        "Metadata": {}
+    });
+    let answer = host
+        .call("/f")
+        .header("x-azure-functions-invocationid", "1")
+        .json("POST", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(
+        answer.json()["Outputs"]["res"].is_object(),
+        "{}",
+        answer.text()
+    );
+}
