@@ -268,7 +268,7 @@ fn settings_that_would_not_come_back_are_refused() {
 fn everything_is_there_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let before = {
-        let registry = Registry::open(directory.path()).unwrap();
+        let registry = crate::reopened(directory.path());
         for (function, bytes) in [("a", b"1"), ("b", b"1"), ("a", b"2"), ("c", b"3")] {
             deploy(&registry, function, bytes, Promote::Live);
         }
@@ -292,7 +292,7 @@ fn everything_is_there_after_a_restart() {
         registry.delete_function(&name("c")).unwrap();
         registry.catalog()
     };
-    let registry = Registry::open(directory.path()).unwrap();
+    let registry = crate::reopened(directory.path());
     let after = registry.catalog();
     assert_eq!(after.generation(), before.generation());
     assert_eq!(after.len(), 2);

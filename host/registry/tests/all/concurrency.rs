@@ -8,7 +8,7 @@ use hyaline_registry::{Collected, Deployment, Promote, Registry};
 #[test]
 fn many_clients_change_many_functions() {
     let directory = tempfile::tempdir().unwrap();
-    let registry = Registry::open(directory.path()).unwrap();
+    let registry = crate::reopened(directory.path());
     let transactions = std::sync::Arc::new(AtomicU32::new(0));
     let counter = std::sync::Arc::clone(&transactions);
     registry.observe(move |_| {
@@ -49,7 +49,7 @@ fn many_clients_change_many_functions() {
         "changes at the same time share a transaction"
     );
     drop(registry);
-    let again = Registry::open(directory.path()).unwrap();
+    let again = crate::reopened(directory.path());
     assert!(again.catalog().functions().eq(catalog.functions()));
     check(&again);
 }

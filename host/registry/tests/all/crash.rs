@@ -29,7 +29,7 @@ fn nothing_acknowledged_is_lost_when_the_host_is_killed() {
         // A different moment in each round, from the making of the directory to well within the changes.
         let life = Duration::from_micros(u64::from(round * round) * 211 % 120_000 + 500);
         changes += live_and_die(directory.path(), life, &mut acknowledged);
-        let registry = Registry::open(directory.path()).unwrap();
+        let registry = crate::reopened(directory.path());
         check(&registry);
         assert_eq!(
             std::fs::read_dir(directory.path().join("partial"))

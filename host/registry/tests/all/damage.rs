@@ -18,7 +18,7 @@ fn refusal(directory: &Path) -> OpenError {
 /// A directory with three functions, closed.
 fn filled() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let registry = Registry::open(directory.path()).unwrap();
+    let registry = crate::reopened(directory.path());
     for function in ["a", "b", "c"] {
         deploy(&registry, function, function.as_bytes(), Promote::Live);
     }
@@ -28,7 +28,7 @@ fn filled() -> tempfile::TempDir {
 #[test]
 fn a_second_host_is_refused_and_told_who_has_the_directory() {
     let directory = filled();
-    let first = Registry::open(directory.path()).unwrap();
+    let first = crate::reopened(directory.path());
     let path = directory.path().canonicalize().unwrap();
     assert_eq!(
         refusal(directory.path()).to_string(),
@@ -42,7 +42,7 @@ fn a_second_host_is_refused_and_told_who_has_the_directory() {
     drop(first);
     refusal(directory.path());
     drop(clone);
-    check(&Registry::open(directory.path()).unwrap());
+    check(&crate::reopened(directory.path()));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn of_many_who_open_at_once_one_gets_the_directory() {
 fn a_crash_leaves_no_half_written_components() {
     let directory = filled();
     fs::write(directory.path().join("partial/7"), b"half of a compo").unwrap();
-    let registry = Registry::open(directory.path()).unwrap();
+    let registry = crate::reopened(directory.path());
     assert!(!directory.path().join("partial/7").exists());
     check(&registry);
 }
@@ -81,7 +81,7 @@ fn a_crash_leaves_no_half_written_components() {
 #[test]
 fn a_component_with_wrong_bytes_is_refused_and_mended_by_another_deployment() {
     let directory = filled();
-    let registry = Registry::open(directory.path()).unwrap();
+    let registry = crate::reopened(directory.path());
     let component = registry.put_component(b"a").unwrap();
     let path = registry.component_path(component.digest());
     for damage in [&b"x"[..], b"", b"ab"] {
@@ -131,14 +131,14 @@ fn a_damaged_database_is_refused() {
     damaged(b"hello");
     damaged(&vec![0; sound.len()]);
     fs::write(&path, &sound).unwrap();
-    check(&Registry::open(directory.path()).unwrap());
+    check(&crate::reopened(directory.path()));
 }
 
 #[test]
 fn no_altered_or_shortened_database_is_believed() {
     let directory = filled();
     let path = directory.path().join("state.redb");
-    let truth = Registry::open(directory.path()).unwrap().catalog();
+    let truth = crate::reopened(directory.path()).catalog();
     let sound = fs::read(&path).unwrap();
     let mut refused = 0;
     let mut try_out = |bytes: &[u8]| {

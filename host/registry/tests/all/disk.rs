@@ -49,7 +49,7 @@ fn a_full_disk_refuses_changes_until_there_is_room() {
     child.stdin.take().unwrap().write_all(b"room\n").unwrap();
     std::io::Read::read_to_string(&mut errors, &mut report).unwrap();
     assert!(child.wait().unwrap().success(), "{report}");
-    let registry = Registry::open(directory.path()).unwrap();
+    let registry = crate::reopened(directory.path());
     let acknowledged = report
         .lines()
         .filter(|line| line.starts_with("kept "))

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
+use super::beginning::Beginning;
 use super::listener::{Bounds, Door, Place};
 use super::tls::Certificate;
 
@@ -52,11 +53,17 @@ pub(super) async fn converse<D: Door>(
     let stream = Box::pin(stream);
     let (client, builder) = (peer.client, bounds.builder);
     match certificate {
-        None => serve(stream, peer, builder, door, watcher).await,
+        None => {
+            let stream = Beginning::new(stream, bounds.head_wait);
+            serve(stream, peer, builder, door, watcher).await;
+        }
         Some(certificate) => {
             let accepted = tokio::time::timeout(HANDSHAKE, certificate.acceptor().accept(stream));
             match accepted.await {
-                Ok(Ok(stream)) => serve(stream, peer, builder, door, watcher).await,
+                Ok(Ok(stream)) => {
+                    let stream = Beginning::new(stream, bounds.head_wait);
+                    serve(stream, peer, builder, door, watcher).await;
+                }
                 Ok(Err(error)) => tracing::debug!(%client, %error, "no TLS connection"),
                 Err(_elapsed) => tracing::debug!(%client, "the TLS handshake took too long"),
             }

@@ -47,6 +47,7 @@ pub(crate) struct Bounds {
     pub(super) builder: auto::Builder<TokioExecutor>,
     most: u32,
     pub(super) write_wait: Duration,
+    pub(super) head_wait: Duration,
     open: Arc<AtomicU32>,
 }
 
@@ -73,6 +74,7 @@ impl Bounds {
             builder,
             most: connections.most,
             write_wait: Duration::from_millis(connections.write_wait_ms),
+            head_wait: Duration::from_millis(connections.head_wait_ms),
             open: Arc::default(),
         }
     }

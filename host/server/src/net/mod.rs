@@ -1,5 +1,6 @@
 //! Listening: connections, their bounds, transport security, draining.
 
+mod beginning;
 mod connection;
 mod listener;
 mod tls;
