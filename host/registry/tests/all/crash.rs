@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{alias, at, check, deploy, name, number, split};
-use hyaline_registry::{Promote, Registry};
+use hyaline_registry::Promote;
 
 /// Names the directory to the process that is going to be killed.
 const DIRECTORY: &str = "HYALINE_TEST_REGISTRY";
@@ -106,7 +106,7 @@ fn live_and_die(directory: &Path, life: Duration, acknowledged: &mut Acknowledge
 /// The host that is killed: several clients, each with a function of its own.
 fn change_until_killed(directory: &Path) -> ! {
     eprintln!("started");
-    let registry = Registry::open(directory).unwrap();
+    let registry = crate::reopened(directory);
     std::thread::scope(|scope| {
         for client in 0..CLIENTS {
             let registry = &registry;

@@ -9,7 +9,7 @@ use hyaline_registry::{OpenError, Promote, Registry, StoreError};
 use redb::TableDefinition;
 
 fn refusal(directory: &Path) -> OpenError {
-    match Registry::open(directory) {
+    match crate::opened(directory) {
         Ok(_) => panic!("`{}` was opened", directory.display()),
         Err(error) => error,
     }
@@ -143,7 +143,7 @@ fn no_altered_or_shortened_database_is_believed() {
     let mut refused = 0;
     let mut try_out = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        match Registry::open(directory.path()) {
+        match crate::opened(directory.path()) {
             Ok(registry) => {
                 let catalog = registry.catalog();
                 assert!(truth.functions().eq(catalog.functions()));
@@ -221,7 +221,7 @@ fn records_that_contradict_each_other_are_refused() {
 fn only_the_owner_sees_a_registry() {
     let above = tempfile::tempdir().unwrap();
     let directory = above.path().join("data/registry");
-    let registry = Registry::open(&directory).unwrap();
+    let registry = crate::reopened(&directory);
     deploy(&registry, "a", b"a", Promote::Live);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for folder in ["", "blobs", "blobs/sha256", "partial"] {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::common::{at, check, name};
 use hyaline_control::Settings;
-use hyaline_registry::{ChangeError, Deployment, Registry};
+use hyaline_registry::{ChangeError, Deployment};
 
 /// Names the directory to the process whose disk is full.
 const DIRECTORY: &str = "HYALINE_TEST_REGISTRY";
@@ -61,7 +61,7 @@ fn a_full_disk_refuses_changes_until_there_is_room() {
 
 /// Makes functions with long settings until the disk is full, waits for room, and makes more.
 fn fill(directory: &Path) {
-    let registry = Registry::open(directory).unwrap();
+    let registry = crate::reopened(directory);
     let component = registry.put_component(b"a component").unwrap();
     let deploy = |function: &str| {
         let deployment = Deployment {
