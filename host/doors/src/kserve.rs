@@ -34,6 +34,7 @@ pub(crate) struct Question {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
+    Root,
     Server,
     Health,
     Models,
@@ -76,6 +77,8 @@ impl Question {
             version: version.map(str::to_owned),
         };
         let route = match *segments {
+            // Whether a V1 server lives.
+            [""] if [Method::GET, Method::HEAD].contains(&head.method) => Route::Root,
             ["v2"] => Route::Server,
             ["v2", "health", "live" | "ready"] => Route::Health,
             ["v1" | "v2", "models"] => Route::Models,
@@ -113,7 +116,8 @@ impl Question {
     fn takes_post(&self) -> bool {
         !matches!(
             self.route,
-            Route::Server
+            Route::Root
+                | Route::Server
                 | Route::Health
                 | Route::Models
                 | Route::V1Model(_)
@@ -133,6 +137,7 @@ impl Question {
         }
         let ok = |document| Ok(Wants::Answer(answer(StatusCode::OK, &document)));
         match &self.route {
+            Route::Root => ok(json!({ "status": "alive" })),
             Route::Server => ok(json!({
                 "name": "hyaline",
                 "version": env!("CARGO_PKG_VERSION"),

@@ -114,6 +114,7 @@ fn answers_pass_untouched_and_metadata_is_renamed() {
 #[test]
 fn the_host_answers_for_itself() {
     for (method, path, body) in [
+        ("GET", "/", r#"{"status":"alive"}"#),
         ("GET", "/v2/health/live", r#"{"live":true,"ready":true}"#),
         ("HEAD", "/v2/health/ready", r#"{"live":true,"ready":true}"#),
     ] {

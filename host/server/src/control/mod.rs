@@ -76,7 +76,7 @@ impl Control {
             .map_err(Denied::unauthorised)?;
         let platform = &self.platform;
         match segments.as_slice() {
-            ["metrics"] => monitoring::metrics(platform, &head),
+            ["metrics"] => monitoring::metrics(platform, &head).await,
             ["api", "overview"] => {
                 only(&head, Method::GET, empty)?;
                 overview::overview(platform).await

@@ -1,12 +1,14 @@
 //! What monitoring asks: is it alive, does it take calls, what did it do.
 
+use std::sync::Arc;
+
 use http::header::ACCEPT;
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyaline_telemetry::Format;
 
 use super::problem::Denied;
-use super::{Answer, of_type};
+use super::{Answer, blocking, of_type};
 use crate::platform::Platform;
 
 fn get(head: &Parts) -> Result<(), Denied> {
@@ -35,13 +37,15 @@ pub(super) fn readiness(platform: &Platform, head: &Parts) -> Answer {
     Ok(of_type(status, "text/plain; charset=utf-8", text.into()))
 }
 
-pub(super) fn metrics(platform: &Platform, head: &Parts) -> Answer {
+pub(super) async fn metrics(platform: &Arc<Platform>, head: &Parts) -> Answer {
     get(head)?;
     let accept = head
         .headers
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok());
     let format = Format::from_accept(accept);
-    let text = platform.telemetry().render(format);
+    let shared = platform.clone();
+    // A host of a thousand versions has a megabyte to say.
+    let text = blocking(move || Ok(shared.telemetry().render(format))).await?;
     Ok(of_type(StatusCode::OK, format.content_type(), text.into()))
 }

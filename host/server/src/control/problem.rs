@@ -41,6 +41,11 @@ pub(super) const SLOW: Kind = (
     StatusCode::REQUEST_TIMEOUT,
 );
 pub(super) const CONFLICT: Kind = ("conflict", "Something is in the way", StatusCode::CONFLICT);
+pub(super) const CHANGED: Kind = (
+    "changed",
+    "It was changed by someone else",
+    StatusCode::PRECONDITION_FAILED,
+);
 pub(super) const TOO_LARGE: Kind = (
     "too-large",
     "The request is too long",
@@ -140,6 +145,7 @@ impl From<ChangeError> for Denied {
             ChangeError::Refused { .. } | ChangeError::Uncertain { .. } | ChangeError::Store(_) => {
                 STORAGE
             }
+            ChangeError::Changed { .. } => CHANGED,
             ChangeError::Stopped => INTERNAL,
             ChangeError::Unwritable { .. } => REFUSED,
             _ => CONFLICT,

@@ -450,13 +450,17 @@ pub(super) async fn whole(body: ResponseBody) -> Result<Bytes, Refusal> {
     })
 }
 
+/// What a mapping makes of a body. An expression that goes through its body once for each of its items may take most of
+/// a second: whoever else waits for this thread is served by another one meanwhile.
 fn mapped(
     mapping: &hyaline_gateway::Expression,
     body: &[u8],
     longest: usize,
     refuse: impl FnOnce(hyaline_gateway::MappingRefusal) -> Refusal,
 ) -> Result<Bytes, Refusal> {
-    mapping.map(body, longest).map(Bytes::from).map_err(refuse)
+    tokio::task::block_in_place(|| mapping.map(body, longest))
+        .map(Bytes::from)
+        .map_err(refuse)
 }
 
 /// What no function should have to look at.

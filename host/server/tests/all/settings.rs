@@ -109,7 +109,7 @@ fn a_change_that_expects_another_state_is_refused() {
         request.json("PUT", json!({"description": "x"})).status
     };
     assert_eq!(put(&tag), 200);
-    assert_eq!(put(&tag), 409, "the function has changed since");
+    assert_eq!(put(&tag), 412, "the function has changed since");
 }
 
 #[test]
