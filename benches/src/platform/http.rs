@@ -10,6 +10,7 @@ use ureq::http::Method;
 
 use super::{Goal, figure, section, times};
 use crate::arguments::Arguments;
+use crate::clock::median;
 use crate::host::{Client, Host, hyaline};
 use crate::process::{Process, free_address};
 use crate::report::{Report, us};
@@ -18,9 +19,13 @@ use crate::wrk::{Load, Shot};
 
 const MODEL: &str = "credit";
 const CONNECTIONS: [u32; 2] = [1, 16];
-/// Seconds of load: a short run warms both sides up.
+/// Seconds of load to warm a server up.
 const WARM_UP: u32 = 1;
-const MEASURED: u32 = 5;
+/// All servers take their turns, round after round, so that whatever else the machine does falls on all of them; ratios
+/// are taken within a round.
+const ROUNDS: usize = 5;
+/// Seconds of a turn.
+const MEASURED: u32 = 2;
 
 /// Requests an instance answers where it answers more than one.
 const REUSE: u32 = 1000;
@@ -56,15 +61,35 @@ enum Runs {
     Host(#[expect(dead_code, reason = "held for its drop, which stops the host")] Box<Host>),
 }
 
-/// What a server was measured to do.
+/// What a server was measured to do, round by round.
 struct Measured {
     server: &'static str,
     path: &'static str,
     connections: u32,
-    load: Load,
+    loads: Vec<Load>,
 }
 
-/// Loads every server with the same requests, one after the other, on one connection and on sixteen.
+impl Measured {
+    fn middle(&self, of: fn(&Load) -> f64) -> f64 {
+        median(self.loads.iter().map(of).collect())
+    }
+
+    fn rate(&self) -> f64 {
+        self.middle(|load| load.requests_per_second)
+    }
+
+    fn errors(&self) -> f64 {
+        self.loads.iter().map(|load| load.errors).sum()
+    }
+
+    /// The middle of the rounds' ratios.
+    fn over(&self, other: &Measured, of: fn(&Load) -> f64) -> f64 {
+        let rounds = self.loads.iter().zip(&other.loads);
+        median(rounds.map(|(ours, theirs)| of(ours) / of(theirs)).collect())
+    }
+}
+
+/// Loads every server with the same requests, on one connection and on sixteen.
 pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let folder = arguments.scratch()?;
     let body = arguments.golden_body(MODEL)?;
@@ -74,32 +99,43 @@ pub fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
         check(&client, server, &body).with_context(|| server.name)?;
     }
     let shot = Shot::post(&body)?;
-    let mut measured = Vec::new();
+    let mut measured: Vec<Measured> = Vec::new();
     for connections in CONNECTIONS {
+        let first = measured.len();
         for server in &servers {
+            shot.load(&format!("{}/predict", server.url), connections, WARM_UP)
+                .with_context(|| server.name)?;
             let paths: &[&'static str] = if server.name == FRESH {
                 &["/predict", "/explain"]
             } else {
                 &["/predict"]
             };
-            for path in paths {
-                let url = format!("{}{path}", server.url);
-                shot.load(&url, connections, WARM_UP)
-                    .with_context(|| server.name)?;
-                let load = shot.load(&url, connections, MEASURED)?;
-                eprintln!(
-                    "    {}{path}, {connections}: {:.0}/s, {}",
-                    server.name,
-                    load.requests_per_second,
-                    us(load.p50_us)
-                );
-                measured.push(Measured {
-                    server: server.name,
-                    path,
-                    connections,
-                    load,
-                });
+            measured.extend(paths.iter().map(|path| Measured {
+                server: server.name,
+                path,
+                connections,
+                loads: Vec::new(),
+            }));
+        }
+        for _ in 0..ROUNDS {
+            for one in &mut measured[first..] {
+                let server = servers
+                    .iter()
+                    .find(|server| server.name == one.server)
+                    .context("every measurement is of a server")?;
+                let url = format!("{}{}", server.url, one.path);
+                let load = shot.load(&url, connections, MEASURED);
+                one.loads.push(load.with_context(|| server.name)?);
             }
+        }
+        for one in &measured[first..] {
+            eprintln!(
+                "    {}{}, {connections}: {:.0}/s, {}",
+                one.server,
+                one.path,
+                one.rate(),
+                us(one.middle(|load| load.p50_us))
+            );
         }
     }
     beside_python(report, &measured);
@@ -218,13 +254,10 @@ fn check(client: &Client, server: &Server, body: &str) -> Result<()> {
     Ok(())
 }
 
-fn find<'m>(measured: &'m [Measured], server: &str, connections: u32) -> Option<&'m Load> {
-    measured
-        .iter()
-        .find(|one| {
-            one.server == server && one.connections == connections && one.path == "/predict"
-        })
-        .map(|one| &one.load)
+fn find<'m>(measured: &'m [Measured], server: &str, connections: u32) -> Option<&'m Measured> {
+    measured.iter().find(|one| {
+        one.server == server && one.connections == connections && one.path == "/predict"
+    })
 }
 
 fn beside_python(report: &mut Report, measured: &[Measured]) {
@@ -243,15 +276,12 @@ fn beside_python(report: &mut Report, measured: &[Measured]) {
             one.server.to_owned(),
             one.path.to_owned(),
             one.connections.to_string(),
-            format!("{:.0}", one.load.requests_per_second),
-            us(one.load.p50_us),
-            us(one.load.p99_us),
-            format!("{:.0}", one.load.errors),
-            format!(
-                "{:.1}×",
-                one.load.requests_per_second / python.requests_per_second
-            ),
-            format!("{:.2}", one.load.p99_us / python.p99_us),
+            format!("{:.0}", one.rate()),
+            us(one.middle(|load| load.p50_us)),
+            us(one.middle(|load| load.p99_us)),
+            format!("{:.0}", one.errors()),
+            format!("{:.1}×", one.over(python, |load| load.requests_per_second)),
+            format!("{:.2}", one.over(python, |load| load.p99_us)),
         ]);
     }
 }
@@ -272,22 +302,22 @@ fn beside_all(report: &mut Report, measured: &[Measured]) {
         report.row(&[
             one.server.to_owned(),
             one.connections.to_string(),
-            format!("{:.0}", one.load.requests_per_second),
-            us(one.load.p50_us),
-            us(one.load.p99_us),
-            format!("{:.0}", one.load.errors),
+            format!("{:.0}", one.rate()),
+            us(one.middle(|load| load.p50_us)),
+            us(one.middle(|load| load.p99_us)),
+            format!("{:.0}", one.errors()),
         ]);
     }
 }
 
 fn goals(report: &mut Report, measured: &[Measured]) {
     section(report, "HTTP, credit, /predict: goals");
-    if let Some(load) = find(measured, FRESH, 1) {
+    if let Some(fresh) = find(measured, FRESH, 1) {
         figure(
             report,
             "fresh instance, one connection, p50",
             Goal::AtMost(120.0),
-            load.p50_us,
+            fresh.middle(|load| load.p50_us),
             us,
         );
     }
@@ -319,7 +349,7 @@ fn goals(report: &mut Report, measured: &[Measured]) {
             } else {
                 Goal::AtLeast(goal)
             };
-            let ratio = ours.requests_per_second / theirs.requests_per_second;
+            let ratio = ours.over(theirs, |load| load.requests_per_second);
             let what = format!("requests/s, {what}, connections: {connections}");
             figure(report, what, goal, ratio, times);
         }

@@ -26,6 +26,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// A request makes and drops a few hundred small objects.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A trained model and its explainer as one WebAssembly component: a function.
 #[derive(Parser)]
 #[command(name = "hyaline", version)]

@@ -93,8 +93,7 @@ impl Compiled {
             Some((shell, shared, digest)) => (shell, Some(shared), Some(digest)),
             None => (
                 engine
-                    .wasm()
-                    .precompile_component(component)
+                    .compile(|wasm| wasm.precompile_component(component))
                     .map_err(compile)?,
                 None,
                 None,
@@ -189,7 +188,7 @@ fn apart(engine: &Engine, component: &[u8]) -> Option<(Vec<u8>, Arc<SharedCode>,
     }
     let parts = split::split(component)?;
     let digest = Digest::of(&parts.engine);
-    let shell = engine.wasm().precompile_component(&parts.shell);
+    let shell = engine.compile(|wasm| wasm.precompile_component(&parts.shell));
     let shared = SharedCode::obtain(engine, digest, Some(&parts.engine));
     match (shell, shared) {
         (Ok(shell), Ok(Some(shared))) => Some((shell, shared, digest)),
@@ -234,7 +233,7 @@ impl SharedCode {
             (Some(found), _) => found,
             (None, None) => return Ok(None),
             (None, Some(module)) => {
-                let code = wasm.precompile_module(module)?;
+                let code = engine.compile(|wasm| wasm.precompile_module(module))?;
                 let mapped = on_disk.as_ref().and_then(|(cache, file)| {
                     let kept = cache.keep(file, &code, &Sheet::default());
                     kept.then(|| cache.module(wasm, file)).flatten()

@@ -10,6 +10,8 @@ use crate::artefact::Cache;
 use crate::compiled::SharedCodes;
 use crate::error::EngineError;
 use crate::idle::{IdleInstances, Reclaim};
+use crate::lane::Lane;
+use crate::priority;
 use crate::state::State;
 use crate::ticker::{Running, Ticker};
 
@@ -49,6 +51,8 @@ struct Inner {
     wasm: wasmtime::Engine,
     http_imports: Linker<State>,
     ticker: Ticker,
+    lane: Lane,
+    compiler: rayon::ThreadPool,
     cache: Option<Cache>,
     shared_codes: Arc<SharedCodes>,
     reclaim: Reclaim,
@@ -87,6 +91,12 @@ impl Engine {
         let mut http_imports = Linker::new(&wasm);
         wasmtime_wasi_http::p2::add_to_linker_async(&mut http_imports).map_err(start)?;
         let ticker = Ticker::start(wasm.clone()).map_err(EngineError::Clock)?;
+        let lane = Lane::start().map_err(EngineError::Threads)?;
+        let compiler = rayon::ThreadPoolBuilder::new()
+            .thread_name(|number| format!("hyaline-compile-{number}"))
+            .start_handler(|_| priority::give_way())
+            .build()
+            .map_err(|error| EngineError::Threads(std::io::Error::other(error)))?;
         let cache = config
             .cache
             .clone()
@@ -95,6 +105,8 @@ impl Engine {
             wasm,
             http_imports,
             ticker,
+            lane,
+            compiler,
             cache,
             shared_codes: Arc::default(),
             reclaim: Reclaim::default(),
@@ -130,6 +142,18 @@ impl Engine {
     /// Drops all instances that wait for a request; whether there were any.
     pub(crate) fn reclaim(&self) -> bool {
         self.0.reclaim.all()
+    }
+
+    /// Compiles on threads that give way to those that serve; this one waits.
+    pub(crate) fn compile<T: Send>(
+        &self,
+        compile: impl FnOnce(&wasmtime::Engine) -> T + Send,
+    ) -> T {
+        self.0.compiler.install(|| compile(&self.0.wasm))
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.0.lane
     }
 
     pub(crate) fn run(&self) -> Running {

@@ -22,6 +22,9 @@ pub enum EngineError {
     /// The thread that keeps time for deadlines could not be started.
     #[error("cannot start the deadline clock")]
     Clock(#[source] std::io::Error),
+    /// The threads for long invocations, or for compiling, could not be started.
+    #[error("cannot start the threads for work that takes long")]
+    Threads(#[source] std::io::Error),
 }
 
 /// A component was refused before it ran.

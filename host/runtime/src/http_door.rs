@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -54,17 +55,39 @@ where
         }
         None => (function.store(Interruption::Yield), None),
     };
+    let long = store.data().long();
     let run = Run::new(function, store, instance.is_some(), receiver);
     let ledger = run.ledger().cloned();
     let place = Arc::new(Place::default());
     let fault = Arc::new(OnceLock::new());
-    let mut guest: Guest = Box::pin(run_guest(
+    let guest: Guest = Box::pin(run_guest(
         run,
         instance,
         request,
         place.clone(),
         fault.clone(),
     ));
+    let mut answered = Box::pin(answer(guest, place, fault, ledger, function.clone()));
+    let soon = poll_fn(|context| match answered.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        // It would compute on this thread for as long as it likes, and short requests would wait.
+        Poll::Pending if long.load(Relaxed) => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    match soon.await {
+        Some(answer) => answer,
+        None => function.engine().lane().finish(answered).await,
+    }
+}
+
+/// What the guest answers: all of it when it finishes soon, else what there is.
+async fn answer(
+    mut guest: Guest,
+    place: Arc<Place>,
+    fault: Arc<OnceLock<Failure>>,
+    ledger: Option<Arc<Ledger>>,
+    function: Function,
+) -> Result<Response<ResponseBody>, Failure> {
     let mut answer = Answer::Awaited(place);
 
     // Without tokio's cooperative budget: when a task has used it up, channels say "not yet" although all is there, and
@@ -97,7 +120,7 @@ where
             .await;
             answer.into_whole(ledger)
         }
-        None => answer.into_stream(guest, fault, ledger),
+        None => answer.into_stream(guest, fault, ledger, &function),
     }
 }
 
@@ -360,12 +383,14 @@ impl Answer {
         guest: Guest,
         fault: Arc<OnceLock<Failure>>,
         ledger: Option<Arc<Ledger>>,
+        function: &Function,
     ) -> Result<Response<ResponseBody>, Failure> {
         match self {
             Answer::Begun {
                 head, taken, body, ..
             } => {
-                let guest = StreamingGuest::new(tokio::spawn(guest), fault);
+                let task = function.engine().lane().spawn(guest);
+                let guest = StreamingGuest::new(task, fault);
                 Ok(head.map(|()| ResponseBody::stream(taken, body, Some(guest), ledger)))
             }
             other => other.into_whole(ledger),

@@ -1,6 +1,7 @@
 //! What belongs to one instance while it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use http::HeaderName;
@@ -20,6 +21,11 @@ use crate::outbound::AllowedHosts;
 
 /// Host objects (bodies, headers, streams) one instance may hold at once.
 const MAX_RESOURCES: usize = 4096;
+/// Ticks of the clock after which a call is a long one. It begins between two of them, and none is a long one for being
+/// there when the clock ticks.
+const SHORT: u64 = 2;
+/// Ticks between two turns of a long call: it lets others onto its thread, and its deadline is kept to within one turn.
+const TURN: u64 = 5;
 /// Host objects that an instance may keep from one request to the next: its standard streams, a clock.
 const KEPT_RESOURCES: usize = 8;
 /// What a guest can leave in its response body before it must wait for the host to take it: chunks, and bytes each.
@@ -29,6 +35,8 @@ const BODY_CHUNK_SIZE: usize = 64 << 10;
 /// What the host keeps for one instance.
 pub(crate) struct State {
     pub(crate) usage: Usage,
+    /// Whether the call has computed for longer than [`SHORT`].
+    long: Arc<AtomicBool>,
     table: ResourceTable,
     http: WasiHttpCtx,
     hooks: Hooks,
@@ -54,6 +62,7 @@ impl State {
         table.set_max_capacity(MAX_RESOURCES);
         let state = State {
             usage: Usage::new(limits.clone()),
+            long: Arc::default(),
             table,
             http: WasiHttpCtx::new(),
             hooks: Hooks {
@@ -69,8 +78,11 @@ impl State {
                 return Err(usage.deadline_breach().into());
             }
             Ok(match interruption {
-                Interruption::Yield => UpdateDeadline::Yield(1),
-                Interruption::Continue => UpdateDeadline::Continue(1),
+                Interruption::Yield => {
+                    context.data().long.store(true, Relaxed);
+                    UpdateDeadline::Yield(TURN)
+                }
+                Interruption::Continue => UpdateDeadline::Continue(TURN),
             })
         });
         arm(&mut store);
@@ -80,6 +92,7 @@ impl State {
     /// Makes a store ready for the next call on its instance: clock, fuel and console start anew.
     pub(crate) fn restart(store: &mut Store<State>) {
         store.data_mut().usage.restart();
+        store.data().long.store(false, Relaxed);
         // What a guest said between two calls belongs to neither.
         store.data().take_written();
         arm(store);
@@ -89,6 +102,11 @@ impl State {
     pub(crate) fn fuel_burnt(store: &Store<State>) -> Option<u64> {
         let left = store.get_fuel().ok()?;
         Some(tank(store.data()) - left)
+    }
+
+    /// Becomes true when the call has computed for longer than [`SHORT`], while whoever runs it has its turn.
+    pub(crate) fn long(&self) -> Arc<AtomicBool> {
+        self.long.clone()
     }
 
     /// The last line the guest wrote to its standard error.
@@ -116,7 +134,7 @@ fn tank(state: &State) -> u64 {
 }
 
 fn arm(store: &mut Store<State>) {
-    store.set_epoch_deadline(1);
+    store.set_epoch_deadline(SHORT);
     // It fails exactly when the engine does not count fuel; a limit is not set then.
     let _ = store.set_fuel(tank(store.data()));
 }

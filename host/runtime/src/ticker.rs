@@ -5,13 +5,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How often running code looks at the clock: a deadline is kept to within one tick, and a function that computes for
-/// longer lets others onto its thread once per tick.
-const TICK: Duration = Duration::from_millis(5);
+/// How often running code looks at the clock; the unit of what [`State`](crate::state::State) counts in.
+const TICK: Duration = Duration::from_millis(1);
 
 /// Ticks with nothing running after which the clock goes to sleep. Waking it costs a system call, so it stays up
 /// through the gaps between the requests of a busy server; an idle server causes no wake-ups at all.
-const IDLE_TICKS: u32 = 200;
+const IDLE_TICKS: u32 = 1000;
 
 /// Advances an engine's epoch while anything runs in it.
 pub(crate) struct Ticker {

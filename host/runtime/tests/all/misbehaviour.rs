@@ -1,8 +1,9 @@
 //! A hostile function harms its own request only, and the failure says what it did.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hyaline_runtime::{CallError, Failure, Function, Limits, Outcome, Policy};
+use hyaline_runtime::{CallError, Failure, Function, Invocation, Limits, Outcome, Policy};
 
 use crate::{engine, get, guests, load, metered, text, tight};
 
@@ -100,6 +101,32 @@ async fn a_spinning_function_lets_its_neighbours_run_on_the_same_thread() {
             }
         } => answered,
     }
+}
+
+/// Where a call's record is written is where the call ran.
+#[tokio::test]
+async fn a_call_that_computes_for_long_leaves_the_threads_of_short_ones() {
+    let threads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = threads.clone();
+    let policy = Policy {
+        limits: Limits {
+            deadline: Duration::from_millis(100),
+            ..Limits::default()
+        },
+        meter: Some(Arc::new(move |_: &Invocation| {
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            seen.lock().unwrap().push(name);
+        })),
+        ..Policy::default()
+    };
+    let engine = engine();
+    for guest in [guests::hello(), guests::http(SPIN)] {
+        let function = Function::load(&engine, "guest", &guest, policy.clone()).unwrap();
+        let _ = get(&function).await;
+    }
+    let threads = threads.lock().unwrap();
+    let here = std::thread::current().name().unwrap_or_default().to_owned();
+    assert_eq!(*threads, [here.as_str(), "hyaline-long"]);
 }
 
 #[tokio::test]
