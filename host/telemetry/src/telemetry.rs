@@ -102,8 +102,8 @@ impl Recordings {
     fn tick(&self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.started);
         let tick = elapsed.as_secs() / SLICE.as_secs();
-        self.series.tick(tick, |series, tick| series.tick(tick));
-        self.routes.tick(tick, |_, _| {});
+        self.series.tick(tick);
+        self.routes.tick(tick);
     }
 }
 
@@ -416,6 +416,32 @@ mod tests {
             telemetry.snapshot(at(331)).functions[0].recent,
             crate::Figures::default()
         );
+    }
+
+    #[test]
+    fn calls_of_hours_ago_are_not_recent_when_a_function_is_called_and_shown_again() {
+        let telemetry = Telemetry::start(Config::new("test", "1", "a")).unwrap();
+        let started = telemetry.recordings.started;
+        let at = |seconds| started + Duration::from_secs(seconds);
+        let series = telemetry.series("credit", 1);
+        let record = |count| {
+            (0..count).for_each(|_| series.record(&call(Duration::from_micros(50))));
+        };
+        let calls = |seconds| {
+            let figures = &telemetry.snapshot(at(seconds)).functions[0];
+            (figures.recent.calls, figures.total.calls)
+        };
+        record(10);
+        telemetry.recordings.tick(at(15));
+        record(5);
+        telemetry.forget("credit", None);
+        telemetry.recordings.tick(at(30));
+        record(1);
+        assert_eq!(calls(31), (16, 16), "it was away for a moment only");
+        telemetry.forget("credit", None);
+        telemetry.recordings.tick(at(7200));
+        record(2);
+        assert_eq!(calls(7201), (2, 18));
     }
 
     #[test]

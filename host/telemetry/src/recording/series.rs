@@ -208,13 +208,6 @@ impl Series {
         )
     }
 
-    pub(crate) fn tick(&self, tick: u64) {
-        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        if !past.rests(self.calls()) {
-            past.tick(tick, self.totals());
-        }
-    }
-
     fn calls(&self) -> u64 {
         self.tallies
             .iter()
@@ -251,6 +244,13 @@ impl Member for Series {
 
     fn recorded(&self) -> u64 {
         self.calls() + self.shadow_equal.load(Relaxed) + self.shadow_different.load(Relaxed)
+    }
+
+    fn end_slice(&self, tick: u64) {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if !past.rests(self.calls()) {
+            past.tick(tick, self.totals());
+        }
     }
 }
 

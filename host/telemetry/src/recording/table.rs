@@ -17,6 +17,9 @@ pub(crate) trait Member {
 
     /// How much was recorded; only ever grows.
     fn recorded(&self) -> u64;
+
+    /// Ends a slice of what it keeps by time: at every tick while it is listed, and when it comes into the list or leaves it.
+    fn end_slice(&self, _tick: u64) {}
 }
 
 /// What the table knows of a member.
@@ -98,9 +101,10 @@ impl<M: Member> Table<M> {
             self.make_room(&mut state);
         }
         let membership = member.membership();
-        membership
-            .active
-            .store(self.ticks.load(Relaxed) + 1, Relaxed);
+        let now = self.next_tick();
+        // It may have been away for hours: what it kept by time is older than it seems.
+        member.end_slice(now);
+        membership.active.store(now, Relaxed);
         membership.listed.store(true, Relaxed);
         state
             .known
@@ -113,7 +117,7 @@ impl<M: Member> Table<M> {
     /// Takes the sixteenth that was not called for longest out of the list, so that many new members in a row do not
     /// search it each.
     fn make_room(&self, state: &mut State<M>) {
-        let now = self.ticks.load(Relaxed) + 1;
+        let now = self.next_tick();
         let mut by_activity: Vec<(u64, u64, &M::Key)> = state
             .listed
             .iter()
@@ -135,26 +139,32 @@ impl<M: Member> Table<M> {
             .map(|(_, _, key)| key.clone())
             .collect();
         for key in leaving {
-            Self::unlist(state, &key);
+            self.unlist(state, &key);
             self.dropped.fetch_add(1, Relaxed);
         }
     }
 
-    fn unlist(state: &mut State<M>, key: &M::Key) {
+    fn unlist(&self, state: &mut State<M>, key: &M::Key) {
         if let Some(member) = state.listed.remove(key) {
+            member.end_slice(self.next_tick());
             member.membership().listed.store(false, Relaxed);
         }
     }
 
-    /// Notes who was called since the last tick. `each` is told every listed member and the number of this tick.
-    pub(crate) fn tick(&self, tick: u64, each: impl Fn(&M, u64)) {
+    /// The tick that ends the present.
+    fn next_tick(&self) -> u64 {
+        self.ticks.load(Relaxed) + 1
+    }
+
+    /// Notes who was called since the last tick, and tells every listed member the number of this one.
+    pub(crate) fn tick(&self, tick: u64) {
         self.ticks.store(tick, Relaxed);
         for member in self.listed() {
             let (membership, recorded) = (member.membership(), member.recorded());
             if membership.seen.swap(recorded, Relaxed) != recorded {
                 membership.active.store(tick, Relaxed);
             }
-            each(&member, tick);
+            member.end_slice(tick);
         }
     }
 
@@ -168,7 +178,7 @@ impl<M: Member> Table<M> {
             .cloned()
             .collect();
         for key in leaving {
-            Self::unlist(&mut state, &key);
+            self.unlist(&mut state, &key);
         }
     }
 
@@ -244,11 +254,11 @@ mod tests {
         [0, 1, 2]
             .into_iter()
             .for_each(|key: usize| count(&table, &members[key]));
-        table.tick(1, |_, _| {});
+        table.tick(1);
         [0, 2]
             .into_iter()
             .for_each(|key: usize| count(&table, &members[key]));
-        table.tick(2, |_, _| {});
+        table.tick(2);
         count(&table, &members[3]);
         assert_eq!(listed(&table), [0, 2, 3]);
         // Called since the last tick, so 2 is the older one.
