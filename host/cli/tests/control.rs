@@ -419,10 +419,14 @@ fn usage_is_a_table_or_the_hosts_own_csv() {
         "2026-11-27",
         "--function",
         "credit",
+        "--caller",
+        "https://issuer.example|ada",
     ]);
     assert_eq!(
         host.lines(),
-        ["GET /api/usage?by=function,hour&function=credit&from=2026%2D11%2D27T00%3A00%3A00Z"]
+        [
+            "GET /api/usage?by=function,hour&function=credit&caller=https%3A%2F%2Fissuer%2Eexample%7Cada&from=2026%2D11%2D27T00%3A00%3A00Z"
+        ]
     );
     let cells: Vec<&str> = said
         .lines()
@@ -449,29 +453,39 @@ fn usage_is_a_table_or_the_hosts_own_csv() {
 #[test]
 fn budgets_and_events_are_told() {
     let budget = json!([{
-        "subject": "function:credit", "budget": {"usd": 1.0, "period": "month"}, "spent_usd": 0.85,
-        "since": "2026-11-01T00:00:00Z", "state": "warned",
+        "subject": "function:credit", "budget": {"usd": 1.0, "period": "month", "warn_at": 0.8}, "spent_usd": 0.85,
+        "since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z", "state": "warned",
+    }, {
+        "subject": "caller:ada", "budget": {"usd": 1.0, "period": "total", "warn_at": 0.8}, "spent_usd": 0.000_000_4,
+        "state": "open",
     }]);
     let event = json!([{
         "id": 7, "time": "2026-11-27T09:00:00Z", "type": "budget-warning", "subject": "function:credit",
         "message": "80 %\nof it",
     }]);
     let host = Host::new(vec![
-        ("GET /api/budgets", 200, budget),
+        ("GET /api/budgets", 200, budget.clone()),
         ("GET /api/events", 200, event),
     ]);
     assert_eq!(
         host.answer(&["budgets"]),
-        "subject          state   spent USD  of USD   %  each   since (UTC)\n\
-         function:credit  warned       0.85       1  85  month  2026-11-01 00:00:00\n"
+        "subject          state   spent USD  of USD  %     each   since (UTC)\n\
+         function:credit  warned       0.85       1  85    month  2026-11-01 00:00:00\n\
+         caller:ada       open    0.0000004       1  <0.1  total  -\n"
     );
+    let printed: Value = serde_json::from_str(&host.answer(&["budgets", "--json"])).expect("JSON");
+    assert_eq!(printed, budget, "nothing is left out");
     assert_eq!(
         host.answer(&["events", "--after", "3"]),
         "2026-11-27 09:00:00  budget-warning    function:credit  80 %\u{fffd}of it\n"
     );
     assert_eq!(
         host.lines(),
-        ["GET /api/budgets", "GET /api/events?after=3"]
+        [
+            "GET /api/budgets",
+            "GET /api/budgets",
+            "GET /api/events?after=3"
+        ]
     );
 }
 

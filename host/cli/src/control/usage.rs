@@ -1,14 +1,14 @@
 //! `hyaline usage` and `hyaline budgets`
 
 use anyhow::Result;
-use hyaline_control::{Budget, CallerName, FunctionName, UsageRow};
+use hyaline_control::{Budget, FunctionName, UsageRow};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::terms::{period_shown, since};
 use super::{Client, Host, dollars, moment, plain, print, print_json};
-use crate::table::{Cell, Table, bytes};
+use crate::table::{Cell, Table, bytes, number};
 
 #[derive(clap::Args)]
 pub(crate) struct Usage {
@@ -18,9 +18,9 @@ pub(crate) struct Usage {
     /// Of this function only
     #[arg(long)]
     function: Option<FunctionName>,
-    /// Of this caller only
+    /// Of this caller only: the name of a key, or `issuer|subject` of a token
     #[arg(long)]
-    caller: Option<CallerName>,
+    caller: Option<String>,
     /// From the hour of this time: `2026-11-27`, `2026-11-27T12:00:00Z`, or `24h` for the last 24 hours
     #[arg(long, value_name = "TIME", value_parser = since)]
     from: Option<Timestamp>,
@@ -80,7 +80,7 @@ pub(crate) fn usage(arguments: &Usage) -> Result<()> {
             "function",
             arguments.function.as_ref().map(ToString::to_string),
         ),
-        ("caller", arguments.caller.as_ref().map(ToString::to_string)),
+        ("caller", arguments.caller.clone()),
         ("from", arguments.from.map(|time| time.to_string())),
         ("to", arguments.to.map(|time| time.to_string())),
     ];
@@ -178,8 +178,12 @@ struct BudgetDocument {
     subject: String,
     budget: Budget,
     spent_usd: f64,
-    /// When the period began.
-    since: Timestamp,
+    /// When the period began; a total has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
     /// `open`, `warned` or `spent`
     state: String,
 }
@@ -202,27 +206,56 @@ pub(crate) fn budgets(arguments: &Budgets) -> Result<()> {
         let BudgetDocument {
             budget, spent_usd, ..
         } = document;
-        let part = if budget.usd > 0.0 {
-            100.0 * spent_usd / budget.usd
-        } else {
-            100.0
-        };
         table.lines.push(vec![
             Cell::text(plain(&document.subject)),
             Cell::text(plain(&document.state)),
             Cell::text(dollars(*spent_usd)),
             Cell::text(dollars(budget.usd)),
-            Cell::Number((part * 10.0).round() / 10.0),
+            Cell::text(percent(*spent_usd, budget.usd)),
             Cell::text(period_shown(budget.period)),
-            Cell::text(moment(document.since)),
+            Cell::text(document.since.map_or("-".into(), moment)),
         ]);
     }
     print(&table.text())
 }
 
+/// The part that is spent, to a tenth: what is little is not shown as nothing, and what is nearly all not as all.
+fn percent(spent: f64, limit: f64) -> String {
+    let part = if limit > 0.0 {
+        100.0 * spent / limit
+    } else {
+        100.0
+    };
+    if part > 0.0 && part < 0.1 {
+        return "<0.1".into();
+    }
+    let rounded = (part * 10.0).round() / 10.0;
+    number(if part < 100.0 {
+        rounded.min(99.9)
+    } else {
+        rounded
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn little_is_not_nothing_and_nearly_all_is_not_all() {
+        for (spent, limit, shown) in [
+            (0.0, 1.0, "0"),
+            (3e-9, 1.0, "<0.1"),
+            (0.001, 1.0, "0.1"),
+            (0.8549, 1.0, "85.5"),
+            (0.99999, 1.0, "99.9"),
+            (1.0, 1.0, "100"),
+            (2.5, 1.0, "250"),
+            (0.0, 0.0, "100"),
+        ] {
+            assert_eq!(percent(spent, limit), shown, "{spent} of {limit}");
+        }
+    }
 
     #[test]
     fn the_exact_bill_stands_beside_the_other_and_everything_is_added_up() {
