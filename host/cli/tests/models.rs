@@ -452,3 +452,46 @@ fn refusals_are_one_clear_line_with_their_causes() {
         assert_eq!(found, code, "hyaline {arguments:?}: {said}");
     }
 }
+
+#[test]
+fn exported_files_hold_the_component_that_was_exported_where_the_platform_reads_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let [credit, wine] = ["credit", "wine"].map(|name| {
+        std::fs::create_dir(path(name)).expect("a folder");
+        let file = path(&format!("{name}/model.wasm"));
+        std::fs::copy(packed(name), &file).expect("a copy");
+        file
+    });
+    let export = |function: &str, target: &str, more: &[&str]| {
+        let output = path(target);
+        let image = "registry.example/model:1";
+        let arguments = [
+            "export", function, "--target", target, "-o", &output, "--image", image,
+        ];
+        hyaline(&[&arguments[..], more].concat(), b"")
+    };
+    let beside = |target: &str| std::fs::read(path(target) + "/model.wasm").ok();
+    let bytes = |function: &str| Some(std::fs::read(function).expect("a file"));
+    for target in ["spin", "kubernetes", "container"] {
+        let made = export(&credit, target, &[]);
+        assert!(made.status.success(), "{target}: {}", text(&made.stderr));
+        assert!(beside(target) == bytes(&credit), "{target}");
+        let made = export(&wine, target, &["--force"]);
+        assert!(made.status.success(), "{target}: {}", text(&made.stderr));
+        assert!(beside(target) == bytes(&wine), "{target}: the other one");
+    }
+    assert!(export(&credit, "spinkube", &[]).status.success());
+    assert_eq!(beside("spinkube"), None, "SpinKube fetches it");
+    // A component of somebody else's is kept, too.
+    std::fs::create_dir(path("systemd")).expect("a folder");
+    std::fs::copy(&wine, path("systemd") + "/model.wasm").expect("a copy");
+    let refused = export(&credit, "systemd", &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).contains("model.wasm` is there already; replace it with `--force`"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert!(beside("systemd") == bytes(&wine));
+}

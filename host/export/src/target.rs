@@ -64,6 +64,11 @@ impl Target {
         }
     }
 
+    /// Whether the platform's tools read the component beside the files. SpinKube's fetch it from a registry.
+    pub fn takes_component(self) -> bool {
+        self != Target::SpinKube
+    }
+
     /// What to do with the files, in one line, for people.
     pub fn next_step(self) -> &'static str {
         match self {

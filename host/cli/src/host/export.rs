@@ -1,6 +1,6 @@
 //! `hyaline export`: ready files for other platforms
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -84,10 +84,13 @@ pub(crate) fn export(arguments: &Export) -> Result<()> {
     };
     let made = files(arguments.target, &subject)?;
     let folder = &arguments.output;
+    let beside = folder.join(&file);
+    let brings = arguments.target.takes_component() && holds_other(&beside, &component)?;
     if !arguments.force {
         let present = made
             .iter()
             .map(|file| folder.join(&file.path))
+            .chain(brings.then(|| beside.clone()))
             .find(|path| path.exists());
         if let Some(path) = present {
             bail!(
@@ -99,8 +102,7 @@ pub(crate) fn export(arguments: &Export) -> Result<()> {
     for file in &made {
         write(folder, file)?;
     }
-    let beside = folder.join(&file);
-    if arguments.target != Target::Kubernetes && !beside.exists() {
+    if brings {
         std::fs::write(&beside, &component)
             .with_context(|| format!("cannot write `{}`", beside.display()))?;
     }
@@ -110,6 +112,15 @@ pub(crate) fn export(arguments: &Export) -> Result<()> {
     }
     eprintln!("next: {}", arguments.target.next_step());
     Ok(())
+}
+
+/// Whether there is anything but `contents` at `path`, or nothing.
+fn holds_other(path: &Path, contents: &[u8]) -> Result<bool> {
+    match std::fs::read(path) {
+        Ok(present) => Ok(present != contents),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+    }
 }
 
 fn write(folder: &Path, file: &File) -> Result<()> {
