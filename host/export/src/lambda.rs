@@ -72,8 +72,9 @@ fn template(subject: &Subject, seconds: u64) -> File {
                     "MemorySize": subject.memory_mib,
                     "Timeout": seconds,
                     "AutoPublishAlias": "live",
-                    // The only folder of Lambda that can be written.
-                    "Environment": {"Variables": {"XDG_CACHE_HOME": "/tmp"}},
+                    // Lambda keeps what is below `/tmp`, and nothing else, when it starts the command again in the same
+                    // environment.
+                    "Environment": {"Variables": {"HYALINE_CACHE": "/tmp/hyaline"}},
                     "FunctionUrlConfig": {"AuthType": "AWS_IAM"}
                 }
             }

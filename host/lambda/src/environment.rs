@@ -81,12 +81,12 @@ pub(crate) fn check(lookup: impl Fn(&str) -> Option<String>) -> Result<(), Envir
     Ok(())
 }
 
-/// Bytes of linear memory for an instance: what the function was configured with but for what this process needs itself,
-/// and at least half of it. `None` when nothing is said.
+/// Bytes of linear memory for an instance: an equal share, for each event that may be handled at once, of what the function
+/// was configured with but for what this process needs itself, at most half of it. `None` when nothing is said.
 pub(crate) fn memory(lookup: Lookup<'_>) -> Option<u64> {
     let configured: u64 = lookup(MEMORY_SIZE)?.parse().ok()?;
     let own = OWN_MEMORY.min(configured / 2);
-    Some((configured - own) << 20)
+    Some(((configured - own) << 20) / u64::from(concurrency(lookup)))
 }
 
 /// Events that may be handled at once.
@@ -224,6 +224,11 @@ mod tests {
                 "{configured}"
             );
         }
+        let shared = |name: &str| match name {
+            "AWS_LAMBDA_MAX_CONCURRENCY" => Some("8".to_owned()),
+            name => with("", None)(name),
+        };
+        assert_eq!(memory(&shared), Some((448 << 20) / 8), "all of them fit");
         assert_eq!(memory(&with(MEMORY_SIZE, None)), None);
         assert_eq!(concurrency(&with("", None)), 1);
         assert_eq!(

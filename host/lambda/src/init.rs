@@ -15,7 +15,7 @@ use crate::environment;
 const LONGEST_EVENT: Duration = Duration::from_secs(15 * 60);
 
 /// Loads the component at `path` for Lambda: its memory is what the Lambda function was configured with, less what this
-/// process needs itself; its deadline is each event's own. With `cache`, a folder of compiled code, nothing is compiled
+/// process needs itself, shared by the events that may be handled at once; its deadline is each event's own. With `cache`, a folder of compiled code, nothing is compiled
 /// that is found there; in a function's package such a folder saves the compiler's time on every cold start.
 ///
 /// # Errors
