@@ -40,11 +40,11 @@ pub enum Refusal {
         whose: String,
     },
     /// Too many calls.
-    #[error("{}", throttled(*cause))]
+    #[error("{}", throttled(*cause, *retry_after))]
     Throttled {
         /// Too many of what.
         cause: ThrottleCause,
-        /// When to come again, where that is known.
+        /// When to come again; `None` where waiting does not help.
         retry_after: Option<Duration>,
     },
     /// The call carries no key or token, or one that is not valid.
@@ -57,6 +57,12 @@ pub enum Refusal {
     Forbidden {
         /// The function.
         function: String,
+    },
+    /// The client sent what is no request, or not all of it.
+    #[error("{reason}")]
+    Malformed {
+        /// What is wrong with it.
+        reason: String,
     },
     /// The request's body is too long.
     #[error("the request's body is longer than {limit} bytes")]
@@ -104,13 +110,16 @@ pub enum FailureKind {
     NoAnswer,
 }
 
-fn throttled(cause: ThrottleCause) -> &'static str {
+fn throttled(cause: ThrottleCause, retry_after: Option<Duration>) -> &'static str {
     match cause {
         ThrottleCause::Concurrency => {
             "as many calls of the function run and wait as may; try again later"
         }
         ThrottleCause::FunctionRate => {
             "the function is called more often than it may be; try again later"
+        }
+        ThrottleCause::CallerRate if retry_after.is_none() => {
+            "the caller has called as often as it ever may; it takes a new key, or a larger quota"
         }
         ThrottleCause::CallerRate => "the caller calls more often than it may; try again later",
     }
@@ -130,6 +139,7 @@ impl Refusal {
             Refusal::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unauthenticated => StatusCode::UNAUTHORIZED,
             Refusal::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Refusal::Malformed { .. } => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::Failed {
                 kind: FailureKind::Deadline,
@@ -178,9 +188,20 @@ pub(crate) fn examples() -> Vec<Refusal> {
             cause: ThrottleCause::Concurrency,
             retry_after: Some(Duration::from_millis(1500)),
         },
+        Refusal::Throttled {
+            cause: ThrottleCause::FunctionRate,
+            retry_after: Some(Duration::from_secs(3)),
+        },
+        Refusal::Throttled {
+            cause: ThrottleCause::CallerRate,
+            retry_after: None,
+        },
         Refusal::Unauthenticated,
         Refusal::Forbidden {
             function: function(),
+        },
+        Refusal::Malformed {
+            reason: "the request body did not arrive within 1 seconds".into(),
         },
         Refusal::TooLarge { limit: 6 << 20 },
         failed(
@@ -231,8 +252,11 @@ mod tests {
                 "503 the function `credit` is disabled",
                 "402 the budget of the function `credit` is spent",
                 "429 as many calls of the function run and wait as may; try again later",
+                "429 the function is called more often than it may be; try again later",
+                "429 the caller has called as often as it ever may; it takes a new key, or a larger quota",
                 "401 this function needs an API key in `x-api-key` or a bearer token; the call has no valid one",
                 "403 the caller may not call the function `credit`",
+                "400 the request body did not arrive within 1 seconds",
                 "413 the request's body is longer than 6291456 bytes",
                 "504 the function did not finish within its deadline of 30s",
                 "500 the function crashed: unreachable",

@@ -208,7 +208,9 @@ fn readiness_loading_and_unloading_are_the_hosts_business() {
         .collect();
     assert_eq!(
         statuses,
-        [404, 404, 404, 503, 503, 429, 401, 403, 413, 504, 500, 503]
+        [
+            404, 404, 404, 503, 503, 429, 429, 429, 401, 403, 400, 413, 504, 500, 503
+        ]
     );
 }
 

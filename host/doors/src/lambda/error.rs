@@ -68,6 +68,9 @@ impl ServiceError {
             },
             Refusal::Unauthenticated => new(StatusCode::FORBIDDEN, "UnrecognizedClientException"),
             Refusal::Forbidden { .. } => new(StatusCode::FORBIDDEN, "AccessDeniedException"),
+            Refusal::Malformed { .. } => {
+                new(StatusCode::BAD_REQUEST, "InvalidRequestContentException")
+            }
             Refusal::TooLarge { .. } => {
                 new(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException")
             }

@@ -67,7 +67,9 @@ impl ServiceError {
             } => ServiceError::validation(format!(
                 "Endpoint {function} has no variant {qualifier}; a variant is a version or an alias"
             )),
-            Refusal::NotTheOnly { .. } | Refusal::Disabled { .. } => ServiceError::validation(text),
+            Refusal::NotTheOnly { .. } | Refusal::Disabled { .. } | Refusal::Malformed { .. } => {
+                ServiceError::validation(text)
+            }
             Refusal::OutOfBudget { .. } => ServiceError::new(
                 StatusCode::PAYMENT_REQUIRED,
                 "ServiceQuotaExceededException",
