@@ -35,7 +35,7 @@ pub struct Server {
 /// How a server stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drained {
-    /// Every request in flight was answered.
+    /// Every request in flight was answered, and every event that was taken on has run.
     Completely,
     /// Some took longer than they may and were cut off.
     CutOff,
@@ -119,7 +119,8 @@ impl Server {
     }
 
     /// Answers requests until `shutdown` resolves; then takes no new connection, and returns when the requests in
-    /// flight are answered, or `drain_ms` later. What was counted is durable then.
+    /// flight are answered and the events that were taken on have run, or `drain_ms` later. What was counted is durable
+    /// then.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
         let platform = self.platform;
         let patience = Duration::from_millis(platform.document().drain_ms);
@@ -149,13 +150,23 @@ impl Server {
             )));
         }
         shutdown.await;
+        let stopped = Instant::now();
         platform.drain();
         stop.send_replace(true);
         for listener in listeners {
             // It ends by itself; one that was lost takes no connections either.
             let _ = listener.await;
         }
-        let drained = match net::drain(graceful, patience).await {
+        let answered = net::drain(graceful, patience).await;
+        let left = patience.saturating_sub(stopped.elapsed());
+        let unfinished = platform.detached().finish(left).await;
+        if unfinished > 0 {
+            tracing::warn!(
+                calls = unfinished,
+                "events or repeated calls that had not ended in time are lost"
+            );
+        }
+        let drained = match answered && unfinished == 0 {
             true => Drained::Completely,
             false => Drained::CutOff,
         };

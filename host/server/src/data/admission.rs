@@ -18,13 +18,24 @@ pub(crate) struct Capacity {
 pub(crate) struct Admission {
     capacity: Capacity,
     places: Arc<Semaphore>,
-    waiting: AtomicU32,
+    waiting: Arc<AtomicU32>,
 }
 
 /// A place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
+}
+
+/// A place, or a place in the line before it, that cannot be lost any more.
+pub(crate) struct Claim {
+    admission: Arc<Admission>,
+    held: Held,
+}
+
+enum Held {
+    Place(Place),
+    InLine(InLine),
 }
 
 /// There is no place.
@@ -41,7 +52,7 @@ impl Admission {
         Admission {
             capacity,
             places: Arc::new(Semaphore::new(capacity.places as usize)),
-            waiting: AtomicU32::new(0),
+            waiting: Arc::new(AtomicU32::new(0)),
         }
     }
 
@@ -70,25 +81,58 @@ impl Admission {
         if let Some(place) = self.try_enter() {
             return Ok(place);
         }
-        let _in_line = InLine::stand(&self.waiting, self.capacity.queue).ok_or(Full::Line)?;
+        let _in_line = self.stand().ok_or(Full::Line)?;
         let acquired = self.places.clone().acquire_owned();
         match tokio::time::timeout(self.capacity.wait, acquired).await {
             Ok(Ok(permit)) => Ok(Place { _permit: permit }),
             _closed_or_elapsed => Err(Full::Waited),
         }
     }
-}
 
-struct InLine<'a>(&'a AtomicU32);
+    /// A place, or a place in line, at once; `None` when the line is as long as it may be.
+    pub(crate) fn claim(self: &Arc<Self>) -> Option<Claim> {
+        let held = match self.try_enter() {
+            Some(place) => Held::Place(place),
+            None => Held::InLine(self.stand()?),
+        };
+        Some(Claim {
+            admission: self.clone(),
+            held,
+        })
+    }
 
-impl<'a> InLine<'a> {
-    fn stand(waiting: &'a AtomicU32, most: u32) -> Option<Self> {
-        let place = InLine(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    /// A place, however long it takes, for whom the length of the line is no bound any more.
+    pub(crate) async fn enter_at_last(&self) -> Place {
+        let permit = self.places.clone().acquire_owned().await;
+        Place {
+            _permit: permit.expect("nobody closes the places"),
+        }
+    }
+
+    fn stand(&self) -> Option<InLine> {
+        let place = InLine(self.waiting.clone());
+        (self.waiting.fetch_add(1, Ordering::Relaxed) < self.capacity.queue).then_some(place)
     }
 }
 
-impl Drop for InLine<'_> {
+impl Claim {
+    /// Whether it is a place already.
+    pub(crate) fn is_place(&self) -> bool {
+        matches!(self.held, Held::Place(_))
+    }
+
+    /// The place, however long it takes.
+    pub(crate) async fn place(self) -> Place {
+        match self.held {
+            Held::Place(place) => place,
+            Held::InLine(_in_line) => self.admission.enter_at_last().await,
+        }
+    }
+}
+
+struct InLine(Arc<AtomicU32>);
+
+impl Drop for InLine {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -137,6 +181,22 @@ mod tests {
             assert_eq!(admission.waiting(), 1);
         }
         assert_eq!(admission.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_claim_holds_its_place_in_line_and_is_never_too_late() {
+        let admission = Arc::new(admission(1, 1, Duration::from_millis(1)));
+        let first = admission.claim().unwrap();
+        let second = admission.claim().unwrap();
+        assert!(first.is_place() && !second.is_place());
+        assert_eq!((admission.running(), admission.waiting()), (1, 1));
+        assert!(admission.claim().is_none(), "the line is full");
+        let waiting = tokio::spawn(second.place());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(admission.waiting(), 1);
+        drop(first);
+        let _place = waiting.await.unwrap();
+        assert_eq!((admission.running(), admission.waiting()), (1, 0));
     }
 
     async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyaline_doors::Log;
+use hyaline_doors::{Log, ThrottleCause};
 use hyaline_gateway::{Caller, RequestId};
 use hyaline_metering::{Meter, Outcome as Ended, Record, Start, Usage, report_line};
 use hyaline_runtime::{Failure, Invocation, Outcome, ResponseBody};
@@ -15,7 +15,7 @@ use hyaline_telemetry::{
 };
 use jiff::Timestamp;
 
-use super::admission::{Full as NoPlace, Place};
+use super::admission::{Claim, Full as NoPlace, Place};
 use super::refusal::{Cause, Refusal};
 use crate::configuration::LogInvocations;
 use crate::platform::{Live, Platform, Slot};
@@ -27,6 +27,8 @@ pub(crate) struct Ticket {
     pub(crate) id: RequestId,
     pub(crate) trace: Option<TraceId>,
     pub(crate) trigger: Trigger,
+    /// How long it took to load the function, where that was done for this call before it ran.
+    pub(crate) init: Option<Duration>,
     /// Whether somebody wants the log of the invocation.
     pub(crate) wants_log: bool,
 }
@@ -48,73 +50,142 @@ pub(crate) async fn run(
     ticket: &Ticket,
     request: Request<Bytes>,
 ) -> Result<Ran, Refusal> {
-    let queued = Instant::now();
-    let places = enter(platform, live, slot).await?;
-    let queued = queued.elapsed();
-    let (function, init) = platform.load(live, slot).await?;
-    let book = Arc::new(Book {
-        platform: platform.clone(),
-        slot: slot.clone(),
-        meter,
-        ticket: ticket.clone(),
-        phase: phase(request.uri().path()),
-        begun: Timestamp::now(),
-        memory_limit: live.rules.policy.limits.memory,
-        queued,
-        init,
-        page: Mutex::default(),
-    });
-    let receiver = book.clone();
-    let handled = function
-        .handle_metered(request.map(Full::new), move |invocation| {
-            receiver.ran(invocation)
-        })
-        .await;
-    match handled {
-        Ok(response) => {
-            book.answered(response.status().as_u16());
-            Ok(Ran {
-                response,
-                places,
-                record: book,
-            })
+    let seat = Seat::take(platform, live, slot).await?;
+    seat.run(platform, live, slot, meter, ticket, request).await
+}
+
+/// A place among the calls of the function, and one among those of the host.
+pub(crate) struct Seat {
+    places: [Place; 2],
+    /// How long it was waited for.
+    queued: Duration,
+}
+
+impl Seat {
+    async fn take(platform: &Platform, live: &Live, slot: &Slot) -> Result<Seat, Refusal> {
+        let begun = Instant::now();
+        let seat = |places| Seat {
+            places,
+            queued: begun.elapsed(),
+        };
+        if let Some(own) = live.admission.try_enter()
+            && let Some(host) = platform.admission().try_enter()
+        {
+            return Ok(seat([own, host]));
         }
-        Err(failure) => {
-            let refusal = Refusal::from(failure);
-            book.answered(refusal.status().as_u16());
-            Err(refusal.with_log(book.take_log()))
+        let series = slot.series(platform.ledger(), platform.telemetry());
+        let _waiting = series.wait();
+        let own = live.admission.enter().await;
+        let own = own.map_err(|full| function_full(platform, live, full))?;
+        let host = platform.admission().enter().await;
+        let host = host.map_err(|full| host_full(platform, full))?;
+        Ok(seat([own, host]))
+    }
+
+    /// [`run`] for a call that has its places.
+    pub(crate) async fn run(
+        self,
+        platform: &Arc<Platform>,
+        live: &Arc<Live>,
+        slot: &Arc<Slot>,
+        meter: Meter,
+        ticket: &Ticket,
+        request: Request<Bytes>,
+    ) -> Result<Ran, Refusal> {
+        let (function, init) = platform.load(live, slot).await?;
+        let book = Arc::new(Book {
+            platform: platform.clone(),
+            slot: slot.clone(),
+            meter,
+            ticket: ticket.clone(),
+            phase: phase(request.uri().path()),
+            begun: Timestamp::now(),
+            memory_limit: live.rules.policy.limits.memory,
+            queued: self.queued,
+            init: init.or(ticket.init),
+            page: Mutex::default(),
+        });
+        let receiver = book.clone();
+        let handled = function
+            .handle_metered(request.map(Full::new), move |invocation| {
+                receiver.ran(invocation)
+            })
+            .await;
+        match handled {
+            Ok(response) => {
+                book.answered(response.status().as_u16());
+                Ok(Ran {
+                    response,
+                    places: self.places,
+                    record: book,
+                })
+            }
+            Err(failure) => {
+                let refusal = Refusal::from(failure);
+                book.answered(refusal.status().as_u16());
+                Err(refusal.with_log(book.take_log()))
+            }
         }
     }
 }
 
-/// A place among the calls of the function, and one among those of the host.
-async fn enter(platform: &Platform, live: &Live, slot: &Slot) -> Result<[Place; 2], Refusal> {
-    let throttled = |full| {
-        reject(platform, full);
-        let capacity = live.admission.capacity();
-        let text = format!(
-            "{} calls of the function `{}` run already, the most that may at once; try again in a second",
-            capacity.places,
-            live.name()
-        );
-        Refusal::new(Cause::Throttled, text)
-    };
-    let full = |full| {
-        reject(platform, full);
-        let places = platform.admission().capacity().places;
-        let text = format!("all {places} places of this server are taken; try again in a second");
-        Refusal::new(Cause::Full, text)
-    };
-    if let Some(own) = live.admission.try_enter()
-        && let Some(host) = platform.admission().try_enter()
-    {
-        return Ok([own, host]);
+/// What a call that nobody waits for holds until it runs: it was taken on, so neither a full line nor the time that
+/// others wait can turn it away any more.
+pub(crate) struct Queued {
+    own: Claim,
+    /// `None` while its own function has no place for it: whoever waits for one function takes no place in the host's line
+    /// from others.
+    host: Option<Claim>,
+    begun: Instant,
+}
+
+impl Queued {
+    /// Takes its places, or those in line, now or not at all. Every refusal is counted.
+    pub(crate) fn claim(platform: &Platform, live: &Live) -> Result<Queued, Refusal> {
+        let begun = Instant::now();
+        let own = live.admission.claim();
+        let own = own.ok_or_else(|| function_full(platform, live, NoPlace::Line))?;
+        let host = match own.is_place() {
+            false => None,
+            true => {
+                let host = platform.admission().claim();
+                Some(host.ok_or_else(|| host_full(platform, NoPlace::Line))?)
+            }
+        };
+        Ok(Queued { own, host, begun })
     }
-    let series = slot.series(platform.ledger(), platform.telemetry());
-    let _waiting = series.wait();
-    let own = live.admission.enter().await.map_err(throttled)?;
-    let host = platform.admission().enter().await.map_err(full)?;
-    Ok([own, host])
+
+    /// Its places, however long that takes.
+    pub(crate) async fn seat(self, platform: &Platform, slot: &Slot) -> Seat {
+        let series = slot.series(platform.ledger(), platform.telemetry());
+        let _waiting = series.wait();
+        let own = self.own.place().await;
+        let host = match self.host {
+            Some(claim) => claim.place().await,
+            None => platform.admission().enter_at_last().await,
+        };
+        Seat {
+            places: [own, host],
+            queued: self.begun.elapsed(),
+        }
+    }
+}
+
+fn function_full(platform: &Platform, live: &Live, full: NoPlace) -> Refusal {
+    reject(platform, full);
+    let text = format!(
+        "{} calls of the function `{}` run already, the most that may at once; try again in a second",
+        live.admission.capacity().places,
+        live.name()
+    );
+    Refusal::new(Cause::Throttled(ThrottleCause::Concurrency), text)
+}
+
+fn host_full(platform: &Platform, full: NoPlace) -> Refusal {
+    reject(platform, full);
+    let places = platform.admission().capacity().places;
+    let text = format!("all {places} places of this server are taken; try again in a second");
+    Refusal::new(Cause::Full, text)
 }
 
 fn reject(platform: &Platform, full: NoPlace) {

@@ -1,5 +1,8 @@
 //! Calls through the doors of other platforms: the same functions, gates and records, other shapes.
 
+mod finding;
+mod refused;
+
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -7,29 +10,47 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderName, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
-use hyaline_control::{AliasName, FunctionName};
-use hyaline_doors::{
-    Door, FailureKind, Listed, Outcome, Refusal as ForeignRefusal, Step, Target, ThrottleCause,
-    Wanted, Wants,
-};
-use hyaline_gateway::{CallerKind, RequestId};
-use hyaline_telemetry::{Rejection, TraceContext, Trigger};
+use hyaline_control::{Qualifier, VersionNumber};
+use hyaline_doors::{Door, Outcome, Step, Target, Wants};
+use hyaline_gateway::RequestId;
+use hyaline_telemetry::{Span, TraceContext, Trigger};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::answer::AnswerBody;
 use super::body;
-use super::call::{Ticket, run};
+use super::call::{Queued, Ticket, run};
 use super::forward::{self, RouteHeaders};
-use super::refusal::{Cause, Refusal};
+use super::refusal::Refusal;
 use super::route::{Matched, Route};
-use super::service::{Admitted, Service, whole};
+use super::service::{Admitted, Service, Shown, whole};
+use super::shadow::Repeat;
 use crate::net::Peer;
-use crate::platform::{Live, Slot};
+use crate::platform::Live;
+use refused::Refused;
 
 /// A function's own paths lie at the root for whoever calls it through a door.
 static AT_ROOT: LazyLock<RouteHeaders> =
     LazyLock::new(|| RouteHeaders::new(&Route::parse("/...").expect("a constant route is sound")));
+
+/// A request that came through a door.
+struct Foreign<'c> {
+    door: &'c Door,
+    head: &'c Parts,
+    peer: Peer,
+    id: &'c RequestId,
+    span: &'c Span,
+    now: Timestamp,
+}
+
+/// What turns out about a call on its way, for its span.
+#[derive(Default)]
+struct Course {
+    /// `None` for whatever is no call of a function.
+    live: Option<Arc<Live>>,
+    version: Option<VersionNumber>,
+    cold: bool,
+}
 
 impl Service {
     /// Answers a request that came through another platform's door.
@@ -41,10 +62,21 @@ impl Service {
         peer: Peer,
         started: Instant,
     ) -> Response<AnswerBody> {
-        let id = RequestId::of(&head.headers, Timestamp::now());
-        let route = self.platform.telemetry().route(door.platform());
-        let method = head.method.clone();
-        let answered = self.converse(&door, &head, body, peer, &id).await;
+        let now = Timestamp::now();
+        let id = RequestId::of(&head.headers, now);
+        let telemetry = self.platform.telemetry();
+        let route = telemetry.route(door.platform());
+        let span = telemetry.span(TraceContext::from_headers(&head.headers));
+        let request = Foreign {
+            door: &door,
+            head: &head,
+            peer,
+            id: &id,
+            span: &span,
+            now,
+        };
+        let mut course = Course::default();
+        let answered = self.converse(&request, body, &mut course).await;
         let mut response = answered.unwrap_or_else(|refused| {
             let mut response = door.refuse(&refused.foreign, id.as_str());
             if let Some(seconds) = refused.retry_after {
@@ -53,114 +85,129 @@ impl Service {
             response
         });
         id.write(response.headers_mut());
-        route.record(&method, response.status(), started.elapsed());
+        route.record(&head.method, response.status(), started.elapsed());
+        if let Some(live) = &course.live {
+            let shown = Shown {
+                live,
+                version: course.version,
+                cold: course.cold,
+                id: &id,
+                method: &head.method,
+                path: head.uri.path(),
+                route: door.platform(),
+                peer,
+                started,
+            };
+            shown.end(span, response.status());
+        }
         response.map(AnswerBody::own)
     }
 
     async fn converse(
         &self,
-        door: &Door,
-        head: &Parts,
+        request: &Foreign<'_>,
         body: Incoming,
-        peer: Peer,
-        id: &RequestId,
+        course: &mut Course,
     ) -> Result<Response<Bytes>, Refused> {
-        let now = Timestamp::now();
+        let Foreign {
+            door, head, now, ..
+        } = *request;
+        let done = |result: Result<(), Refused>| {
+            let result = result.as_ref().copied();
+            Ok(door.done(result.map_err(|refused| &refused.foreign)))
+        };
         match door.wants()? {
             Wants::Answer(answer) => Ok(answer),
             Wants::Functions => {
-                let body = self.read(body, BODY_OF_A_QUESTION).await?;
+                let body = self.read(body, BODY_OF_A_QUESTION).await;
+                let body =
+                    body.map_err(|refusal| Refused::of_question(refusal, BODY_OF_A_QUESTION))?;
                 Ok(door.list(&body, &self.listed(head, now)))
             }
             Wants::Readiness(target) => {
                 let live = self.wanted(&target)?;
-                let admitted = self
-                    .admit(&live, &head.headers, &target.qualifier, peer, now)
+                let allowed = self
+                    .allowed(&live, &head.headers, &target.qualifier, now)
                     .await;
-                let refused = admitted.err().map(|refusal| Refused::of(refusal, &live));
-                Ok(door.done(match &refused {
-                    None => Ok(()),
-                    Some(refused) => Err(&refused.foreign),
-                }))
+                done(match allowed {
+                    Ok(_would_be_let_in) => Ok(()),
+                    Err(refusal) => Err(Refused::of(refusal, &live, &target.qualifier)),
+                })
             }
             Wants::Load(target) => {
-                let (live, slot) = self.operated(&target, head, peer, now).await?;
-                let loaded = self.platform.load(&live, &slot).await;
-                let refused = loaded.err().map(|refusal| Refused::of(refusal, &live));
-                Ok(door.done(match &refused {
-                    None => Ok(()),
-                    Some(refused) => Err(&refused.foreign),
-                }))
+                let (live, slots) = self.operated(&target, request).await?;
+                for slot in &slots {
+                    if let Err(refusal) = self.platform.load(&live, slot).await {
+                        return done(Err(Refused::of(refusal, &live, &target.qualifier)));
+                    }
+                }
+                done(Ok(()))
             }
             Wants::Unload(target) => {
-                let (_, slot) = self.operated(&target, head, peer, now).await?;
-                self.platform.loader().forget(&slot);
-                Ok(door.done(Ok(())))
+                let (_, slots) = self.operated(&target, request).await?;
+                slots
+                    .iter()
+                    .for_each(|slot| self.platform.loader().forget(slot));
+                done(Ok(()))
             }
             Wants::Function(target) => {
                 let live = self.wanted(&target)?;
-                self.talk(door, head, body, peer, id, &live, &target, now)
-                    .await
+                course.live = Some(live.clone());
+                self.talk(request, body, &live, &target, course).await
             }
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a request, taken apart once"
-    )]
     async fn talk(
         &self,
-        door: &Door,
-        head: &Parts,
+        call: &Foreign<'_>,
         body: Incoming,
-        peer: Peer,
-        id: &RequestId,
         live: &Arc<Live>,
         target: &Target,
-        now: Timestamp,
+        course: &mut Course,
     ) -> Result<Response<Bytes>, Refused> {
-        let refused = |refusal| Refused::of(refusal, live);
+        let qualifier = &target.qualifier;
+        let refused = |refusal| Refused::of(refusal, live, qualifier);
         let admitted = self
-            .admit(live, &head.headers, &target.qualifier, peer, now)
+            .admit(live, &call.head.headers, qualifier, call.peer, call.now)
             .await
             .map_err(refused)?;
+        let slot = &admitted.chosen.slot;
+        course.version = Some(slot.version());
         let body = self
             .read(body, live.rules.body_limit)
             .await
             .map_err(refused)?;
-        let slot = &admitted.chosen.slot;
-        let (function, _) = self.platform.load(live, slot).await.map_err(refused)?;
+        let (function, init) = self.platform.load(live, slot).await.map_err(refused)?;
+        course.cold = init.is_some();
         let callee = slot.callee(|| function.card().map(str::to_owned)).clone();
-        let span = self
-            .platform
-            .telemetry()
-            .span(TraceContext::from_headers(&head.headers));
-        let ticket = Ticket {
+        let mut ticket = Ticket {
             caller: admitted.caller.clone(),
-            id: id.clone(),
-            trace: span.trace_id(),
+            id: call.id.clone(),
+            trace: call.span.trace_id(),
             trigger: Trigger::Http,
+            init,
             wants_log: true,
         };
-        let (mut call, mut step) = door.clone().open(head, body, &callee, id.as_str());
+        let door = call.door.clone();
+        let (mut talk, mut step) = door.open(call.head, body, &callee, call.id.as_str());
         loop {
             match step {
                 Step::Answer(answer) => return Ok(answer),
                 Step::Detach { request, answer } => {
-                    let request = self
-                        .prepared(request, head, &admitted, id, peer)
+                    let request = prepared(request, call, &admitted).map_err(refused)?;
+                    self.detach(live, &admitted, ticket, request)
                         .map_err(refused)?;
-                    return self
-                        .detach(live, &admitted, ticket, request, answer)
-                        .map_err(refused);
+                    return Ok(answer);
                 }
                 Step::Invoke(request) => {
-                    let request = self
-                        .prepared(request, head, &admitted, id, peer)
-                        .map_err(refused)?;
-                    let outcome = self.invoke(live, &admitted, &ticket, request).await;
-                    step = call.next(outcome);
+                    let request = prepared(request, call, &admitted).map_err(refused)?;
+                    let outcome = self
+                        .invoke(live, qualifier, &admitted, &ticket, request)
+                        .await;
+                    // Only the first invocation of a conversation waited for the function to be loaded.
+                    ticket.init = None;
+                    step = talk.next(outcome);
                 }
             }
         }
@@ -169,34 +216,30 @@ impl Service {
     async fn invoke(
         &self,
         live: &Arc<Live>,
+        qualifier: &Qualifier,
         admitted: &Admitted,
         ticket: &Ticket,
         request: Request<Bytes>,
     ) -> Outcome {
+        let platform = &self.platform;
         let slot = &admitted.chosen.slot;
-        let ran = run(
-            &self.platform,
-            live,
-            slot,
-            admitted.meter.clone(),
-            ticket,
-            request,
-        )
-        .await;
-        match ran {
+        let meter = admitted.meter.clone();
+        let repeat = Repeat::wanted(platform, live, &admitted.chosen, ticket, &request);
+        let ran = run(platform, live, slot, meter, ticket, request).await;
+        match Repeat::beside(repeat, ran).await {
             Ok(ran) => {
                 let (head, body) = ran.response.into_parts();
                 let body = whole(body).await;
                 let log = ran.record.take_log();
                 let result = body
                     .map(|body| Response::from_parts(head, body))
-                    .map_err(|refusal| Refused::of(refusal, live).foreign);
+                    .map_err(|refusal| Refused::of(refusal, live, qualifier).foreign);
                 Outcome { result, log }
             }
             Err(mut refusal) => {
                 let log = refusal.take_log();
                 Outcome {
-                    result: Err(Refused::of(refusal, live).foreign),
+                    result: Err(Refused::of(refusal, live, qualifier).foreign),
                     log,
                 }
             }
@@ -210,29 +253,19 @@ impl Service {
         admitted: &Admitted,
         mut ticket: Ticket,
         request: Request<Bytes>,
-        answer: Response<Bytes>,
-    ) -> Result<Response<Bytes>, Refusal> {
-        let capacity = live.admission.capacity();
-        if live.admission.running() >= capacity.places && live.admission.waiting() >= capacity.queue
-        {
-            self.platform.telemetry().rejected(Rejection::QueueFull);
-            let text = format!(
-                "as many calls of the function `{}` run and wait as may",
-                live.name()
-            );
-            return Err(Refusal::new(Cause::Throttled, text));
-        }
+    ) -> Result<(), Refusal> {
+        let queued = Queued::claim(&self.platform, live)?;
         ticket.trigger = Trigger::PubSub;
         ticket.wants_log = false;
-        let (platform, live, slot) = (
-            self.platform.clone(),
-            live.clone(),
-            admitted.chosen.slot.clone(),
-        );
-        let meter = admitted.meter.clone();
-        tokio::spawn(async move {
-            let ran = run(&platform, &live, &slot, meter, &ticket, request).await;
-            let failed = match ran {
+        let repeat = Repeat::wanted(&self.platform, live, &admitted.chosen, &ticket, &request);
+        let (platform, live) = (self.platform.clone(), live.clone());
+        let (slot, meter) = (admitted.chosen.slot.clone(), admitted.meter.clone());
+        self.platform.detached().spawn(async move {
+            let seat = queued.seat(&platform, &slot).await;
+            let ran = seat
+                .run(&platform, &live, &slot, meter, &ticket, request)
+                .await;
+            let failed = match Repeat::beside(repeat, ran).await {
                 Ok(ran) => whole(ran.response.into_body()).await.err(),
                 Err(refusal) => Some(refusal),
             };
@@ -240,40 +273,7 @@ impl Service {
                 tracing::warn!(function = %slot.name(), request_id = %ticket.id, error = refusal.text, "an event was not answered");
             }
         });
-        Ok(answer)
-    }
-
-    /// A request of a door, told to the function as any other.
-    fn prepared(
-        &self,
-        request: Request<Bytes>,
-        outer: &Parts,
-        admitted: &Admitted,
-        id: &RequestId,
-        peer: Peer,
-    ) -> Result<Request<Bytes>, Refusal> {
-        let (mut head, body) = request.into_parts();
-        if let Some(host) = outer.headers.get(HOST) {
-            head.headers.entry(HOST).or_insert_with(|| host.clone());
-        } else {
-            head.headers
-                .entry(HOST)
-                .or_insert(HeaderValue::from_static("localhost"));
-        }
-        let path = head.uri.path().to_owned();
-        let matched = Matched {
-            path_info: &path,
-            named: Vec::new(),
-        };
-        forward::set_headers(&mut head, &AT_ROOT, &matched, peer)?;
-        admitted.caller.conceal_credential(&mut head.headers);
-        id.write(&mut head.headers);
-        for name in TRACE {
-            if let Some(value) = outer.headers.get(&name) {
-                head.headers.insert(name, value.clone());
-            }
-        }
-        Ok(Request::from_parts(head, body))
+        Ok(())
     }
 
     async fn read(&self, body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
@@ -282,77 +282,38 @@ impl Service {
             .await
             .inspect_err(|refusal| self.count(refusal))
     }
+}
 
-    fn wanted(&self, target: &Target) -> Result<Arc<Live>, Refused> {
-        let view = self.platform.view();
-        let found = match &target.function {
-            Wanted::Named(name) => {
-                view.function(name)
-                    .cloned()
-                    .ok_or_else(|| ForeignRefusal::UnknownFunction {
-                        function: name.to_string(),
-                    })
-            }
-            Wanted::Only => {
-                let default = FunctionName::new("function").expect("a constant name is sound");
-                let mut all = view.functions();
-                match (view.function(&default), all.next(), view.len()) {
-                    (Some(live), _, _) | (None, Some(live), 1) => Ok(live.clone()),
-                    (None, _, count) => Err(ForeignRefusal::NotTheOnly { count }),
-                }
-            }
-        };
-        found.map_err(|refusal| {
-            self.platform.telemetry().rejected(Rejection::NotFound);
-            Refused::from(refusal)
-        })
+/// A request of a door, told to the function as any other.
+fn prepared(
+    request: Request<Bytes>,
+    call: &Foreign<'_>,
+    admitted: &Admitted,
+) -> Result<Request<Bytes>, Refusal> {
+    let (mut head, body) = request.into_parts();
+    let outer = &call.head.headers;
+    if let Some(host) = outer.get(HOST) {
+        head.headers.entry(HOST).or_insert_with(|| host.clone());
+    } else {
+        head.headers
+            .entry(HOST)
+            .or_insert(HeaderValue::from_static("localhost"));
     }
-
-    /// A version that somebody wants loaded or unloaded, who is either known or at this machine.
-    async fn operated(
-        &self,
-        target: &Target,
-        head: &Parts,
-        peer: Peer,
-        now: Timestamp,
-    ) -> Result<(Arc<Live>, Arc<Slot>), Refused> {
-        let live = self.wanted(target)?;
-        let admitted = self
-            .admit(&live, &head.headers, &target.qualifier, peer, now)
-            .await;
-        let admitted = admitted.map_err(|refusal| Refused::of(refusal, &live))?;
-        let is_here = peer.client.ip().to_canonical().is_loopback();
-        if admitted.caller.kind() != CallerKind::Key && !is_here {
-            return Err(Refused::from(ForeignRefusal::Unauthenticated));
+    let path = head.uri.path().to_owned();
+    let matched = Matched {
+        path_info: &path,
+        named: Vec::new(),
+    };
+    forward::set_headers(&mut head, &AT_ROOT, &matched, call.peer)?;
+    admitted.caller.conceal_credential(&mut head.headers);
+    call.id.write(&mut head.headers);
+    for name in TRACE {
+        if let Some(value) = outer.get(&name) {
+            head.headers.insert(name, value.clone());
         }
-        Ok((live, admitted.chosen.slot))
     }
-
-    /// The functions that the caller may call.
-    fn listed(&self, head: &Parts, now: Timestamp) -> Vec<Listed> {
-        let view = self.platform.view();
-        let mut listed: Vec<Listed> = view
-            .functions()
-            .filter(|live| {
-                live.rules
-                    .gate
-                    .admit(self.platform.keys(), &head.headers, live.name(), now)
-                    .is_ok()
-            })
-            .filter_map(|live| {
-                let traffic = live.traffic(&AliasName::live())?;
-                let share = traffic.shares().iter().max_by_key(|share| share.weight)?;
-                Some(Listed {
-                    function: live.name().clone(),
-                    version: share.version,
-                    closed: (!live.function().is_enabled())
-                        .then(|| "the function is disabled".into()),
-                })
-            })
-            .collect();
-        listed.sort_by(|left, right| left.function.cmp(&right.function));
-        listed
-    }
+    call.span.set_headers(&mut head.headers);
+    Ok(Request::from_parts(head, body))
 }
 
 /// Bytes of the longest body of a request that is for no function.
@@ -363,80 +324,3 @@ const TRACE: [HeaderName; 2] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
-
-/// A refusal, in the doors' terms.
-struct Refused {
-    foreign: ForeignRefusal,
-    retry_after: Option<HeaderValue>,
-}
-
-impl From<ForeignRefusal> for Refused {
-    fn from(foreign: ForeignRefusal) -> Self {
-        Refused {
-            foreign,
-            retry_after: None,
-        }
-    }
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Refused::from(ForeignRefusal::Unavailable {
-            reason: refusal.text,
-        })
-    }
-}
-
-impl Refused {
-    fn of(refusal: Refusal, live: &Live) -> Self {
-        let function = || live.name().to_string();
-        let retry_after = refusal.header(&RETRY_AFTER).cloned();
-        let seconds = retry_after
-            .as_ref()
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        let message = refusal.text.clone();
-        let failed = |kind| ForeignRefusal::Failed {
-            kind,
-            message: refusal.text.clone(),
-        };
-        let foreign = match refusal.cause {
-            Cause::Nowhere => ForeignRefusal::UnknownVersion {
-                function: function(),
-                qualifier: message,
-            },
-            Cause::Disabled => ForeignRefusal::Disabled {
-                function: function(),
-            },
-            Cause::OutOfBudget => ForeignRefusal::OutOfBudget {
-                whose: format!("the function `{}` or of its caller", live.name()),
-            },
-            Cause::Throttled => ForeignRefusal::Throttled {
-                cause: match seconds {
-                    None => ThrottleCause::Concurrency,
-                    Some(_) => ThrottleCause::CallerRate,
-                },
-                retry_after: Some(Duration::from_secs(seconds.unwrap_or(1))),
-            },
-            Cause::Unauthenticated => ForeignRefusal::Unauthenticated,
-            Cause::Forbidden => ForeignRefusal::Forbidden {
-                function: function(),
-            },
-            Cause::TooLarge => ForeignRefusal::TooLarge {
-                limit: live.rules.body_limit as u64,
-            },
-            Cause::Deadline => failed(FailureKind::Deadline),
-            Cause::Resources => failed(FailureKind::Resources),
-            Cause::Crashed => failed(FailureKind::Crash),
-            Cause::Malformed
-            | Cause::Method
-            | Cause::Slow
-            | Cause::Full
-            | Cause::Unloadable
-            | Cause::Unmappable => ForeignRefusal::Unavailable { reason: message },
-        };
-        Refused {
-            foreign,
-            retry_after,
-        }
-    }
-}

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use hyaline_doors::Log;
+use hyaline_doors::{Log, ThrottleCause};
 use hyaline_runtime::Failure;
 
 /// Why a call got no answer of a function. The text is fit for the caller.
@@ -37,7 +37,7 @@ pub(crate) enum Cause {
     /// 413: the request is too long.
     TooLarge,
     /// 429: the function, or the caller, has too many calls.
-    Throttled,
+    Throttled(ThrottleCause),
     /// 500: the function crashed, or gave no answer.
     Crashed,
     /// 502: what is done to the function's answer cannot be done to this one.
@@ -65,7 +65,7 @@ impl Cause {
             Cause::Method => StatusCode::METHOD_NOT_ALLOWED,
             Cause::Slow => StatusCode::REQUEST_TIMEOUT,
             Cause::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Cause::Throttled => StatusCode::TOO_MANY_REQUESTS,
+            Cause::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Cause::Crashed => StatusCode::INTERNAL_SERVER_ERROR,
             Cause::Unmappable => StatusCode::BAD_GATEWAY,
             Cause::Disabled | Cause::Full | Cause::Unloadable => StatusCode::SERVICE_UNAVAILABLE,
@@ -91,7 +91,7 @@ impl Refusal {
 
     /// Whether there was no room, so that nothing ran.
     pub(crate) fn is_overload(&self) -> bool {
-        matches!(self.cause, Cause::Full | Cause::Throttled)
+        matches!(self.cause, Cause::Full | Cause::Throttled(_))
     }
 
     /// Header fields that the refusal carries, to be added to.
@@ -125,7 +125,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self.cause {
-            Cause::Full | Cause::Throttled => {
+            Cause::Full | Cause::Throttled(ThrottleCause::Concurrency) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Cause::Method => {

@@ -6,10 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyaline_control::{AliasName, Qualifier, StickyKey};
-use hyaline_doors::Door as ForeignDoor;
+use hyaline_control::{AliasName, Qualifier, StickyKey, VersionNumber};
+use hyaline_doors::{Door as ForeignDoor, Target, ThrottleCause, Wanted, Wants};
 use hyaline_gateway::{Allowance, Caller, Refused, RequestId, spend};
 use hyaline_metering::{Meter, Subject};
 use hyaline_runtime::ResponseBody;
@@ -24,14 +24,17 @@ use super::forward;
 use super::refusal::{Cause, Refusal};
 use super::route::Matched;
 use super::routes::Entry;
-use super::shadow;
+use super::shadow::Repeat;
 use crate::net::{Door, Peer};
-use crate::platform::{Chosen, Live, Platform, Served};
+use crate::platform::{Chosen, Live, Platform, Served, Slot, View};
 
 /// Answered by the host, as Spin answers it: whether the process serves.
 const SPIN_HEALTH: &str = "/.well-known/spin/health";
-/// What the host of Azure Functions puts on the requests that it hands on; they are for the function that the path names.
-static AZURE: HeaderName = HeaderName::from_static("x-azure-functions-invocationid");
+/// The platform whose host marks what it makes itself and what it only hands on alike: a request goes through the door only
+/// if its path is the name of a function.
+const AZURE: &str = "azure";
+/// Its mark.
+static OF_AZURE: HeaderName = HeaderName::from_static("x-azure-functions-invocationid");
 /// The platform whose paths functions answer themselves; a function that takes every path takes these, too.
 const KSERVE: &str = "kserve";
 /// Answered by the host where no route takes it.
@@ -85,10 +88,15 @@ impl Service {
         let is_literal = found
             .as_ref()
             .is_some_and(|(entry, _)| entry.route.first_literal().is_some());
-        let is_azure = head.headers.contains_key(&AZURE);
-        if (!is_literal || is_azure)
+        let gives_way = |door: &ForeignDoor| match door.platform() {
+            _ if found.is_none() => true,
+            KSERVE => false,
+            AZURE => names_a_function(door, &view),
+            _ => !is_literal,
+        };
+        if (!is_literal || head.headers.contains_key(&OF_AZURE))
             && let Some(door) = ForeignDoor::find(&head)
-            && (found.is_none() || door.platform() != KSERVE)
+            && gives_way(&door)
         {
             return self.through(door, head, body, peer, started).await;
         }
@@ -245,20 +253,14 @@ impl Service {
                 id: id.clone(),
                 trace: span.trace_id(),
                 trigger: Trigger::Http,
+                init: None,
                 wants_log: false,
             };
             let request = Request::from_parts(head, body);
-            let repeat = admitted
-                .chosen
-                .shadow
-                .map(|shadow| shadow::Repeat::of(&self.platform, live, shadow, &ticket, &request));
+            let repeat = Repeat::wanted(&self.platform, live, &admitted.chosen, &ticket, &request);
             let slot = &admitted.chosen.slot;
             let ran = run(&self.platform, live, slot, admitted.meter, &ticket, request).await;
-            let ran = match repeat {
-                None => ran,
-                Some(repeat) => repeat.beside(ran).await,
-            };
-            let mut answer = match ran {
+            let mut answer = match Repeat::beside(repeat, ran).await {
                 Err(refusal) => return Err(with_allowance(refusal, &admitted.allowance)),
                 Ok(ran) => self.finish(live, &path, ran).await?,
             };
@@ -276,9 +278,18 @@ impl Service {
             headers.insert(&VERSION, HeaderValue::from(version.get()));
         }
         if let Some((method, path)) = shown {
-            end_span(
-                span, live, entry, &id, &method, &path, peer, &response, version, cold, started,
-            );
+            let shown = Shown {
+                live,
+                version,
+                cold,
+                id: &id,
+                method: &method,
+                path: &path,
+                route: entry.route.as_str(),
+                peer,
+                started,
+            };
+            shown.end(span, response.status());
         }
         response
     }
@@ -318,32 +329,19 @@ impl Service {
         peer: Peer,
         now: Timestamp,
     ) -> Result<Admitted, Refusal> {
-        let platform = &self.platform;
-        let caller = self.caller(live, headers, now).await?;
-        let reject = |cause, refusal| {
-            platform.telemetry().rejected(cause);
-            refusal
-        };
-        if !live.function().is_enabled() {
-            let text = format!("the function `{}` is disabled", live.name());
-            return Err(reject(
-                Rejection::Disabled,
-                Refusal::new(Cause::Disabled, text),
-            ));
-        }
+        let caller = self.known(live, headers, now).await?;
         let chosen = live
             .choose(qualifier, |key| sticky_key(key, &caller, headers, peer))
-            .ok_or_else(|| reject(Rejection::NotFound, no_version(live, qualifier)))?;
-        let meter = chosen
-            .slot
-            .meter(platform.ledger(), platform.telemetry(), caller.name());
-        if let Some(subject) = meter.spent(now) {
-            return Err(reject(Rejection::Budget, out_of_budget(&subject)));
-        }
+            .ok_or_else(|| self.reject(Rejection::NotFound, no_version(live, qualifier)))?;
+        let meter = self.unspent(&chosen.slot, &caller, now)?;
         let allowance = spend(live.rules.rate.as_deref(), &caller, now).map_err(|throttled| {
-            let mut refusal = Refusal::new(Cause::Throttled, throttled.to_string());
+            let cause = match throttled.is_callers_limit() {
+                true => ThrottleCause::CallerRate,
+                false => ThrottleCause::FunctionRate,
+            };
+            let mut refusal = Refusal::new(Cause::Throttled(cause), throttled.to_string());
             throttled.write(refusal.headers_mut());
-            reject(Rejection::Rate, refusal)
+            self.reject(Rejection::Rate, refusal)
         })?;
         Ok(Admitted {
             caller,
@@ -351,6 +349,55 @@ impl Service {
             meter,
             allowance,
         })
+    }
+
+    /// Whether a call would be let in, as far as that can be said without one: enabled, allowed, within budgets. Takes
+    /// nothing of rates and quotas and moves no split of traffic. Answers who asks, and every version that calls go to.
+    pub(super) async fn allowed(
+        &self,
+        live: &Arc<Live>,
+        headers: &HeaderMap,
+        qualifier: &Qualifier,
+        now: Timestamp,
+    ) -> Result<(Caller, Vec<Arc<Slot>>), Refusal> {
+        let caller = self.known(live, headers, now).await?;
+        let slots = live.leads(qualifier);
+        let Some(first) = slots.first() else {
+            return Err(self.reject(Rejection::NotFound, no_version(live, qualifier)));
+        };
+        self.unspent(first, &caller, now)?;
+        Ok((caller, slots))
+    }
+
+    /// Who calls a function that is enabled.
+    async fn known(
+        &self,
+        live: &Live,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Caller, Refusal> {
+        let caller = self.caller(live, headers, now).await?;
+        if !live.function().is_enabled() {
+            let text = format!("the function `{}` is disabled", live.name());
+            let refusal = Refusal::new(Cause::Disabled, text);
+            return Err(self.reject(Rejection::Disabled, refusal));
+        }
+        Ok(caller)
+    }
+
+    /// What writes down the calls of a caller who may still spend.
+    fn unspent(&self, slot: &Slot, caller: &Caller, now: Timestamp) -> Result<Meter, Refusal> {
+        let platform = &self.platform;
+        let meter = slot.meter(platform.ledger(), platform.telemetry(), caller.name());
+        match meter.spent(now) {
+            None => Ok(meter),
+            Some(subject) => Err(self.reject(Rejection::Budget, out_of_budget(&subject))),
+        }
+    }
+
+    fn reject(&self, cause: Rejection, refusal: Refusal) -> Refusal {
+        self.platform.telemetry().rejected(cause);
+        refusal
     }
 
     async fn caller(
@@ -489,6 +536,18 @@ fn qualifier(headers: &HeaderMap) -> Result<Qualifier, Refusal> {
         .map_err(|error| Refusal::malformed(format!("{QUALIFIER}: {error}")))
 }
 
+/// Whether a request through `door` is for a function of this host by its name.
+fn names_a_function(door: &ForeignDoor, view: &View) -> bool {
+    let Ok(Wants::Function(Target {
+        function: Wanted::Named(name),
+        ..
+    })) = door.wants()
+    else {
+        return false;
+    };
+    view.function(&name).is_some()
+}
+
 fn sticky_key(
     key: &StickyKey,
     caller: &Caller,
@@ -532,35 +591,37 @@ fn with_allowance(mut refusal: Refusal, allowance: &Allowance) -> Refusal {
     refusal
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a span shows")]
-fn end_span(
-    span: Span,
-    live: &Live,
-    entry: &Entry<Arc<Served>>,
-    id: &RequestId,
-    method: &Method,
-    path: &str,
-    peer: Peer,
-    response: &Response<AnswerBody>,
-    version: Option<hyaline_control::VersionNumber>,
-    cold: bool,
-    started: Instant,
-) {
-    let duration = started.elapsed();
-    let status = response.status().as_u16();
-    span.end(&SpanEnd {
-        start: std::time::SystemTime::now() - duration,
-        duration,
-        function: live.name().as_str(),
-        version: version.map_or(0, |version| version.get()),
-        invocation_id: id.as_str(),
-        trigger: Trigger::Http,
-        cold,
-        method: method.as_str(),
-        scheme: if peer.secure { "https" } else { "http" },
-        path,
-        route: entry.route.as_str(),
-        status,
-        error_type: (status >= 500).then_some("5xx"),
-    });
+/// What a span shows of a call.
+pub(super) struct Shown<'c> {
+    pub(super) live: &'c Live,
+    pub(super) version: Option<VersionNumber>,
+    pub(super) cold: bool,
+    pub(super) id: &'c RequestId,
+    pub(super) method: &'c Method,
+    pub(super) path: &'c str,
+    pub(super) route: &'c str,
+    pub(super) peer: Peer,
+    pub(super) started: Instant,
+}
+
+impl Shown<'_> {
+    pub(super) fn end(&self, span: Span, status: StatusCode) {
+        let duration = self.started.elapsed();
+        let status = status.as_u16();
+        span.end(&SpanEnd {
+            start: std::time::SystemTime::now() - duration,
+            duration,
+            function: self.live.name().as_str(),
+            version: self.version.map_or(0, |version| version.get()),
+            invocation_id: self.id.as_str(),
+            trigger: Trigger::Http,
+            cold: self.cold,
+            method: self.method.as_str(),
+            scheme: if self.peer.secure { "https" } else { "http" },
+            path: self.path,
+            route: self.route,
+            status,
+            error_type: (status >= 500).then_some("5xx"),
+        });
+    }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::call::{Ran, Ticket, run};
 use super::refusal::Refusal;
 use super::service::whole;
-use crate::platform::{Live, Platform, Slot};
+use crate::platform::{Chosen, Live, Platform, Slot};
 
 /// A call to be repeated.
 pub(super) struct Repeat {
@@ -24,35 +24,43 @@ pub(super) struct Repeat {
 }
 
 impl Repeat {
-    pub(super) fn of(
+    /// The repetition of a call, where its traffic has a shadow.
+    pub(super) fn wanted(
         platform: &Arc<Platform>,
         live: &Arc<Live>,
-        slot: Arc<Slot>,
+        chosen: &Chosen,
         ticket: &Ticket,
         request: &Request<Bytes>,
-    ) -> Self {
+    ) -> Option<Self> {
+        let slot = chosen.shadow.clone()?;
         let mut copy = Request::new(request.body().clone());
         *copy.method_mut() = request.method().clone();
         *copy.uri_mut() = request.uri().clone();
         *copy.headers_mut() = request.headers().clone();
-        Repeat {
+        Some(Repeat {
             platform: platform.clone(),
             live: live.clone(),
             slot,
             ticket: Ticket {
                 trigger: Trigger::Other,
+                init: None,
+                wants_log: false,
                 ..ticket.clone()
             },
             request: copy,
-        }
+        })
     }
 
     /// Hands on the answer of the call, and repeats it on a task of its own, behind the caller's back. Only answers that
     /// the function has finished are compared; a repetition that finds no place is left out.
-    pub(super) async fn beside(self, ran: Result<Ran, Refusal>) -> Result<Ran, Refusal> {
-        let Ok(ran) = ran else {
+    pub(super) async fn beside(
+        repeat: Option<Self>,
+        ran: Result<Ran, Refusal>,
+    ) -> Result<Ran, Refusal> {
+        let Some(repeat) = repeat else {
             return ran;
         };
+        let ran = ran?;
         if ran.response.body().size_hint().exact().is_none() {
             return Ok(ran);
         }
@@ -60,7 +68,8 @@ impl Repeat {
         let body = whole(body).await?;
         let answered = (head.status, body.clone());
         let response = Response::from_parts(head, ResponseBody::from_bytes(body));
-        tokio::spawn(self.compare(answered));
+        let platform = repeat.platform.clone();
+        platform.detached().spawn(repeat.compare(answered));
         Ok(Ran { response, ..ran })
     }
 

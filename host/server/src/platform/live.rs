@@ -326,6 +326,21 @@ impl Live {
         })
     }
 
+    /// The versions that calls may go to; none where the qualifier leads nowhere.
+    pub(crate) fn leads(&self, qualifier: &Qualifier) -> Vec<Arc<Slot>> {
+        let found = |version| self.slot(version).cloned();
+        match qualifier {
+            Qualifier::Version(version) => found(*version).into_iter().collect(),
+            Qualifier::Alias(alias) => {
+                let shares = self.traffic(alias).into_iter().flat_map(Traffic::shares);
+                shares
+                    .filter(|share| share.weight > 0)
+                    .filter_map(|share| found(share.version))
+                    .collect()
+            }
+        }
+    }
+
     /// A number that depends on the key and the function alone, so that it is the same after a restart and on every host.
     fn uniform(&self, key: &[u8]) -> u64 {
         let mut hash = Sha256::new();

@@ -4,6 +4,7 @@
 mod applier;
 mod board;
 mod budgets;
+mod detached;
 mod events;
 mod issuers;
 mod live;
@@ -33,6 +34,7 @@ use crate::error::StartError;
 
 pub use applier::{Applier, ApplyError};
 pub(crate) use board::{Board, Served, View};
+use detached::Detached;
 pub(crate) use events::Events;
 pub(crate) use live::{Chosen, Live, SettingsError};
 pub(crate) use loader::{Loader, PrepareError};
@@ -55,7 +57,8 @@ pub(crate) struct Platform {
     events: Events,
     defaults: Arc<Defaults>,
     /// Places of the whole host.
-    admission: Admission,
+    admission: Arc<Admission>,
+    detached: Detached,
     document: Document,
     started: Timestamp,
     /// One change of what functions are called by at a time, so that two cannot take the same route.
@@ -151,11 +154,12 @@ impl Platform {
             move |committed| board.committed(committed)
         });
         let platform = Arc::new(Platform {
-            admission: Admission::new(Capacity {
+            admission: Arc::new(Admission::new(Capacity {
                 places: document.concurrency,
                 queue: document.queue,
                 wait: std::time::Duration::from_millis(document.queue_wait_ms),
-            }),
+            })),
+            detached: Detached::new(),
             document: document.clone(),
             started,
             changing: Mutex::new(()),
@@ -207,8 +211,13 @@ impl Platform {
         &self.events
     }
 
-    pub(crate) fn admission(&self) -> &Admission {
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.admission
+    }
+
+    /// Calls that nobody waits for but the host itself.
+    pub(crate) fn detached(&self) -> &Detached {
+        &self.detached
     }
 
     pub(crate) fn document(&self) -> &Document {
