@@ -50,7 +50,7 @@ pub struct LimitSettings {
     /// MiB of linear memory, the model included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
-    /// Table elements.
+    /// Table elements, all tables together; each table has 200 000 at most, whatever is set here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table_elements: Option<u64>,
     /// Units of fuel a request may burn. Setting it makes the function's metering deterministic, and slower.

@@ -47,8 +47,8 @@ impl ControlDoor {
     ///
     /// It takes an API key that opens the control plane. While there is none, requests to a loopback address are let in
     /// without: if their `Host` is this machine (so a name that an attacker points at 127.0.0.1 does not help) and their
-    /// `Origin`, which browsers send, is too. When the last such key expires or is revoked, a door on any other address
-    /// lets nobody in.
+    /// `Origin`, which browsers send, is too. When the last such key is revoked, a door on any other address lets nobody
+    /// in; while every such key has expired, no door does: time alone opens nothing.
     ///
     /// # Errors
     /// [`Denied`].
@@ -71,6 +71,7 @@ impl ControlDoor {
             }
             Credential::Token(_) => Err(Denied::NotAKey),
             Credential::None if keys.has_control_key(now) => Err(Denied::Missing { tokens: false }),
+            Credential::None if keys.has_any_control_key() => Err(Denied::Lapsed),
             Credential::None if !self.is_loopback => Err(Denied::Sealed),
             Credential::None if comes_from_here(uri, headers) => Ok(Caller::ANONYMOUS),
             Credential::None => Err(Denied::Foreign),

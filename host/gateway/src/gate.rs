@@ -78,6 +78,12 @@ pub enum Denied {
         "no API key opens the control plane, and it is open without one on a loopback address only; stop the host and make one"
     )]
     Sealed,
+    /// What opened the control plane has expired.
+    #[error(
+        "every API key that opens the control plane has expired; stop the host, move `keys.redb` out of its state directory, \
+         start it again and make new keys"
+    )]
+    Lapsed,
     /// A page of a web site, and not somebody at this machine, sends it.
     #[error(
         "without an API key, the control plane answers only requests to localhost that no foreign web page sent"
@@ -96,9 +102,11 @@ impl Denied {
             | Denied::ExpiredKey { .. }
             | Denied::Token(_) => StatusCode::UNAUTHORIZED,
             Denied::NoKeys => StatusCode::SERVICE_UNAVAILABLE,
-            Denied::Scope { .. } | Denied::NotControl { .. } | Denied::Sealed | Denied::Foreign => {
-                StatusCode::FORBIDDEN
-            }
+            Denied::Scope { .. }
+            | Denied::NotControl { .. }
+            | Denied::Sealed
+            | Denied::Lapsed
+            | Denied::Foreign => StatusCode::FORBIDDEN,
         }
     }
 
@@ -111,7 +119,11 @@ impl Denied {
             }
             Denied::Scope { .. } | Denied::NotControl { .. } => Some("insufficient_scope"),
             // RFC 6750: a request without credentials learns how to bring some, and no error.
-            Denied::Missing { .. } | Denied::NoKeys | Denied::Sealed | Denied::Foreign => None,
+            Denied::Missing { .. }
+            | Denied::NoKeys
+            | Denied::Sealed
+            | Denied::Lapsed
+            | Denied::Foreign => None,
         }
     }
 

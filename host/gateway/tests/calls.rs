@@ -351,6 +351,28 @@ fn quotas_survive_the_end_of_the_host_and_rates_survive_new_keys() {
 }
 
 #[test]
+fn time_alone_does_not_open_the_control_plane_again() {
+    let host = Host::new();
+    let local = ControlDoor::at("127.0.0.1:0".parse().unwrap(), &host.keys, now()).unwrap();
+    let expires = now() + 1.hour();
+    host.issue(json!({"name": "root", "control": true, "expires": expires.to_string()}));
+    let ask = |time| {
+        let here = headers(&[("host", "localhost")]);
+        local.admit(&host.keys, &Uri::from_static("/functions"), &here, time)
+    };
+    assert_eq!(ask(now()).unwrap_err(), Denied::Missing { tokens: false });
+    let lapsed = ask(expires).unwrap_err();
+    assert_eq!(said(&lapsed).0, 403);
+    assert_eq!(
+        lapsed.to_string(),
+        "every API key that opens the control plane has expired; stop the host, move `keys.redb` out of its state directory, \
+         start it again and make new keys"
+    );
+    host.keys.revoke(&"root".parse().unwrap()).unwrap();
+    assert!(ask(expires).is_ok(), "revoking is somebody's will");
+}
+
+#[test]
 fn the_control_plane_is_open_without_a_key_on_this_machine_only() {
     let host = Host::new();
     let local: Vec<ControlDoor> = [

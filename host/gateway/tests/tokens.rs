@@ -133,6 +133,13 @@ fn keys_are_asked_for_at_most_once_a_minute() {
         "needs keys",
         "every waiting call learns what it waits for"
     );
+    let patient = Host::new(vec![jwt(&json!({"leeway_seconds": 3600}))]);
+    patient.provide(&vectors["sets"]["all"], now + 5.seconds());
+    assert_eq!(
+        patient.ask(&good, now),
+        "https://issuer.example|alice",
+        "the keys are newer than the call that waited for them"
+    );
 
     host.issuers.failed(&host.source, now);
     assert_eq!(host.issuers.due(now), []);
@@ -180,6 +187,57 @@ fn keys_are_asked_for_at_most_once_a_minute() {
 }
 
 #[test]
+fn keys_read_long_ago_are_read_again_before_a_token_is_believed() {
+    let vectors = vectors();
+    let now = at(vectors["now"].as_i64().unwrap());
+    let good = vectors["cases"][0]["token"].as_str().unwrap();
+    let host = Host::new(vec![jwt(&json!({"leeway_seconds": 3600}))]);
+    let idle = now + 600.seconds();
+    for checked_before in [true, false] {
+        host.provide(&vectors["sets"]["all"], now);
+        if checked_before {
+            let late = host.ask(good, idle - 1.second());
+            assert_eq!(late, "https://issuer.example|alice");
+        }
+        assert_eq!(host.ask(good, idle), "needs keys");
+        host.issuers.failed(&host.source, idle);
+        assert_eq!(
+            host.ask(good, idle),
+            "https://issuer.example|alice",
+            "an issuer that is down is asked once a minute"
+        );
+        assert_eq!(host.ask(good, idle + 60.seconds()), "needs keys");
+        host.provide(&vectors["sets"]["ec"], idle + 60.seconds());
+        assert_eq!(
+            host.ask(good, idle + 60.seconds()),
+            "the token is signed with the key `r1`, which its issuer does not have"
+        );
+    }
+}
+
+#[test]
+fn a_token_checked_with_the_keys_of_a_source_that_is_gone_is_checked_again() {
+    let vectors = vectors();
+    let now = at(vectors["now"].as_i64().unwrap());
+    let good = vectors["cases"][0]["token"].as_str().unwrap();
+    let mut host = Host::new(vec![jwt(&json!({}))]);
+    host.provide(&vectors["sets"]["all"], now);
+    assert_eq!(host.ask(good, now), "https://issuer.example|alice");
+    let access = |jwt| Access {
+        required: true,
+        jwt,
+    };
+    host.gate = Gate::new(&access(vec![]), &host.issuers).unwrap();
+    host.gate = Gate::new(&access(vec![jwt(&json!({}))]), &host.issuers).unwrap();
+    assert_eq!(host.ask(good, now), "needs keys");
+    host.provide(&vectors["sets"]["ec"], now);
+    assert_eq!(
+        host.ask(good, now),
+        "the token is signed with the key `r1`, which its issuer does not have"
+    );
+}
+
+#[test]
 fn a_token_that_was_checked_stops_with_its_key_and_with_its_time() {
     let vectors = vectors();
     let now = at(vectors["now"].as_i64().unwrap());
@@ -187,6 +245,7 @@ fn a_token_that_was_checked_stops_with_its_key_and_with_its_time() {
     let host = Host::new(vec![jwt(&json!({}))]);
     host.provide(&vectors["sets"]["all"], now);
     assert_eq!(host.ask(good, now), "https://issuer.example|alice");
+    host.provide(&vectors["sets"]["all"], now + 599.seconds());
     assert_eq!(
         host.ask(good, now + 659.seconds()),
         "https://issuer.example|alice"
@@ -278,7 +337,6 @@ fn key_sets_that_cannot_be_used_are_refused_in_words() {
         "{}",
         "{\"keys\": 1}",
         "{\"keys\":[],\"keys\":[]}",
-        "{\"keys\":[{}]}",
         "\u{0}",
     ] {
         assert!(
@@ -288,6 +346,10 @@ fn key_sets_that_cannot_be_used_are_refused_in_words() {
     }
     assert_eq!(
         words("{\"keys\": [{\"kty\": \"oct\", \"k\": \"AAAA\"}]}"),
+        "none of the 1 keys of the key set can check signatures with RS256, ES256 or EdDSA"
+    );
+    assert_eq!(
+        words("{\"keys\": [{}]}"),
         "none of the 1 keys of the key set can check signatures with RS256, ES256 or EdDSA"
     );
     let number = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![255; bytes]);
@@ -334,6 +396,12 @@ fn key_sets_that_cannot_be_used_are_refused_in_words() {
             "it is not a point of its curve",
         ),
     ] {
+        let beside = json!({"keys": [document, {"kty": "RSA", "n": number(256), "e": "AQAB"}]});
+        assert_eq!(
+            JwkSet::parse(beside.to_string().as_bytes()).unwrap().len(),
+            1,
+            "a key that cannot be used does not spoil the others"
+        );
         let said = key(document);
         assert!(said.ends_with(rule), "{said}");
     }

@@ -1,5 +1,7 @@
 //! Why a function was not pushed or pulled.
 
+use std::time::Duration;
+
 use hyaline_control::Digest;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
@@ -52,6 +54,18 @@ pub enum OciError {
         protocol: &'static str,
         /// Why.
         source: Box<OciDistributionError>,
+    },
+    /// The registry does not come to the end of a manifest.
+    #[error(
+        "the registry `{registry}` did not send the manifest of `{reference}` within {patience:?}"
+    )]
+    Slow {
+        /// The registry.
+        registry: String,
+        /// The artefact.
+        reference: String,
+        /// How long it had.
+        patience: Duration,
     },
     /// The registry wants somebody else.
     #[error(

@@ -7,7 +7,8 @@
 //!
 //! What comes from a registry is untrusted. Every blob is checked against the SHA-256 in the manifest, and the manifest
 //! against the reference's digest if that has one; no more is read of a blob than its descriptor says, and no
-//! descriptor may exceed [`Options::longest`]. Sources of blobs outside the registry (`urls`) are never followed.
+//! descriptor may exceed [`Options::longest`]. Tokens and manifests themselves have no bound but
+//! time: four times [`Options::patience`]. Sources of blobs outside the registry (`urls`) are never followed.
 //! Credentials go to the registry and to the token service that the registry names, as the distribution
 //! specification has it, so give them only to registries you trust.
 

@@ -41,7 +41,8 @@ pub struct Options {
     pub roots: Vec<Vec<u8>>,
     /// Bytes of the largest component that is pulled.
     pub longest: u64,
-    /// How long a connection may take to open, and how long it may stay silent.
+    /// How long a connection may take to open, and how long it may stay silent. A pull may
+    /// take four times as long until it has the manifest.
     pub patience: Duration,
 }
 

@@ -49,8 +49,20 @@ const LONGEST_DOCUMENT: u64 = 1 << 20;
 /// [`OciError`]: the registry cannot be reached, does not know the artefact or who asks, or the artefact is damaged,
 /// too long, or not a function.
 pub async fn pull(reference: &Reference, options: &Options) -> Result<Pulled, OciError> {
-    let connection = Connection::open(reference, options, Action::Pull).await?;
-    let (manifest, reference) = manifest(&connection).await?;
+    // The client reads these answers whatever their length, and what never ends never falls silent either.
+    let patience = options.patience.saturating_mul(4);
+    let found = tokio::time::timeout(patience, async {
+        let connection = Connection::open(reference, options, Action::Pull).await?;
+        let (manifest, reference) = manifest(&connection).await?;
+        Ok((connection, manifest, reference))
+    });
+    let (connection, manifest, reference) = found.await.unwrap_or_else(|_| {
+        Err(OciError::Slow {
+            registry: reference.registry().into(),
+            reference: reference.to_string(),
+            patience,
+        })
+    })?;
     let not_a_function = |found: String| OciError::NotAFunction {
         reference: reference.to_string(),
         found,

@@ -13,10 +13,10 @@ use crate::error::StoreError;
 const AT_ONCE: usize = 64;
 
 /// What a collection of garbage removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// How many components.
-    pub components: u64,
+    /// The components.
+    pub components: Vec<Digest>,
     /// How many bytes they had.
     pub bytes: u64,
 }
@@ -44,7 +44,7 @@ pub(crate) fn collect(
                 continue;
             }
             if components.remove(digest)? {
-                collected.components += 1;
+                collected.components.push(*digest);
                 collected.bytes += size;
             }
         }

@@ -3,10 +3,12 @@
 //! A directory holds one file per artefact: the machine code as the engine writes it, ready to be mapped, and behind it a
 //! *sheet* that says what a host must know of the function, so that it can be loaded without reading its component.
 //!
-//! A file's name is a digest over what was compiled and over everything in the engine that shapes machine code
-//! (wasmtime's version, the target, the compiler's settings), so a changed component, engine or configuration looks for
-//! another file and finds none. Files appear by rename, complete or not at all as long as the system runs, so any number
-//! of processes can share a directory. A directory that cannot be written costs the compilation and nothing else.
+//! A file's name is the digest of what was compiled and one over that and everything in the engine that shapes machine
+//! code (wasmtime's version, the target, the compiler's settings), so a changed component, engine or configuration looks
+//! for another file and finds none, and all files of a component that is gone can be told. Files appear by rename,
+//! complete or not at all as long as the system runs, so any number of processes can share a directory; what a process
+//! left that was killed meanwhile is removed by one that starts an hour later or more. A directory that cannot be written
+//! costs the compilation and nothing else.
 //!
 //! # Damage
 //!
@@ -14,19 +16,21 @@
 //! with a mark and the 128-bit XXH3 checksum of everything before it, and the checksum is taken whenever the file is
 //! opened; that reads a function's file (about the size of its model) at memory speed. A cryptographic digest would cost
 //! ten times as much and protect no better: it would lie in the same file, and whoever may write the file could write
-//! the digest, too. Against *that*, a directory that others can write is not used at all. For the same reason nothing
-//! is synchronised to the disk before the rename: a torn file is a damaged file.
+//! the digest, too. Against *that*, a directory or file that belongs to another user than this one or root, or that
+//! others can write, is not used at all. Nothing is synchronised to the disk before the rename: a torn file is a damaged
+//! file.
 //!
 //! Code that many functions share is large and would be read with every load, so a file of it that was sound is not read
 //! again by this process while the system says that it is the same one: same inode, length and time of change.
 
-use std::collections::HashMap;
-use std::fs::{self, File};
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -73,6 +77,11 @@ const MARK: [u8; 8] = *b"hyaline2";
 const CHECKSUM: usize = 16;
 const FOOTER: usize = 4 + CHECKSUM + MARK.len();
 
+/// What files end in that are being written.
+const PARTIAL: &str = "partial";
+/// Nobody writes one file for so long.
+const STALE: Duration = Duration::from_secs(3600);
+
 /// Longer sheets are not believed; a card has kilobytes.
 const LONGEST_SHEET: u64 = 64 << 20;
 
@@ -86,7 +95,7 @@ pub(crate) struct Cache {
 }
 
 /// By what the system tells one state of a file from another.
-type Stamp = (u64, u64, Option<std::time::SystemTime>);
+type Stamp = (u64, u64, Option<SystemTime>);
 
 impl Cache {
     pub(crate) fn new(engine: &wasmtime::Engine, directory: PathBuf) -> Self {
@@ -106,11 +115,17 @@ impl Cache {
         }
         let mut feed = Feed(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut feed);
-        Cache {
+        let cache = Cache {
             directory,
             compatibility: feed.0,
             sound: Mutex::default(),
-        }
+        };
+        cache.remove(|path| {
+            let age = || fs::metadata(path).ok()?.modified().ok()?.elapsed().ok();
+            path.extension().is_some_and(|end| end == PARTIAL)
+                && age().is_some_and(|age| age >= STALE)
+        });
+        cache
     }
 
     /// The file for code compiled from what has this digest.
@@ -123,7 +138,33 @@ impl Cache {
         });
         name.update(digest.0);
         let name = Digest(name.finalize().into());
-        self.directory.join(format!("{name}.cwasm"))
+        self.directory.join(format!("{digest}.{name}.cwasm"))
+    }
+
+    /// Removes everything that was compiled from components with these digests, by whatever engine.
+    pub(crate) fn forget(&self, digests: &HashSet<Digest>) {
+        if !digests.is_empty() {
+            self.remove(|path| compiled_from(path).is_some_and(|digest| digests.contains(&digest)));
+        }
+    }
+
+    /// Removes the files that `is_waste` says so of, among those that a cache made.
+    fn remove(&self, is_waste: impl Fn(&Path) -> bool) {
+        // Where there is no directory yet, or none that can be read, there is nothing to remove.
+        for entry in fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let path = entry.path();
+            if compiled_from(&path).is_some()
+                && is_waste(&path)
+                && let Err(error) = fs::remove_file(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(file = %path.display(), %error, "cannot remove a compiled function that nobody needs");
+            }
+        }
     }
 
     /// The function or shell in `file`, and its sheet; `None` when there is none that is sound.
@@ -145,12 +186,10 @@ impl Cache {
 
     /// The shared code in `file`, and the length of the file; `None` when there is none that is sound.
     pub(crate) fn module(&self, engine: &wasmtime::Engine, file: &Path) -> Option<(Module, u64)> {
-        let stamp = self.usable(file, stamp(file))?;
+        let stamp = self.usable(file, self.stamp(file))?;
         let lock = || self.sound.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock().get(file) == Some(&stamp);
-        if known {
-            self.usable(file, only_owner_writes(&self.directory))?;
-        } else {
+        if !known {
             self.usable(file, self.checked(file))?;
         }
         #[expect(
@@ -187,14 +226,30 @@ impl Cache {
     }
 
     fn checked(&self, file: &Path) -> io::Result<Sheet> {
-        only_owner_writes(&self.directory)?;
+        self.check_directory()?;
         check(file)
+    }
+
+    /// The stamp of a file that only this user can have written.
+    fn stamp(&self, file: &Path) -> io::Result<Stamp> {
+        self.check_directory()?;
+        let metadata = fs::metadata(file)?;
+        only_owner_writes("the file", &metadata)?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Ok((inode, metadata.len(), metadata.modified().ok()))
+    }
+
+    fn check_directory(&self) -> io::Result<()> {
+        only_owner_writes("its directory", &fs::metadata(&self.directory)?)
     }
 
     fn store(&self, path: &Path, code: &[u8], sheet: &Sheet) -> io::Result<()> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         make_private(&self.directory)?;
-        only_owner_writes(&self.directory)?;
+        self.check_directory()?;
         let sheet = serde_json::to_vec(sheet)?;
         let length = u32::try_from(sheet.len()).map_err(io::Error::other)?;
         let mut checksum = Xxh3::new();
@@ -203,9 +258,13 @@ impl Cache {
         }
         let unique = COUNTER.fetch_add(1, Ordering::Relaxed);
         let partial: PathBuf =
-            path.with_extension(format!("{}.{unique}.partial", std::process::id()));
+            path.with_extension(format!("{}.{unique}.{PARTIAL}", std::process::id()));
         let written = (|| {
-            let mut file = File::create_new(&partial)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut file = options.open(&partial)?;
             file.write_all(code)?;
             let mut tail = sheet;
             tail.extend(length.to_le_bytes());
@@ -228,7 +287,9 @@ fn check(path: &Path) -> io::Result<Sheet> {
     let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
     let too_short = || damaged("the file is too short to be an artefact");
     let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
+    let metadata = file.metadata()?;
+    only_owner_writes("the file", &metadata)?;
+    let length = metadata.len();
     let before_footer = length.checked_sub(FOOTER as u64).ok_or_else(too_short)?;
 
     let mut checksum = Xxh3::new();
@@ -262,31 +323,41 @@ fn check(path: &Path) -> io::Result<Sheet> {
     serde_json::from_slice(&text).map_err(|_| damaged("its sheet cannot be read"))
 }
 
-fn stamp(path: &Path) -> io::Result<Stamp> {
-    let metadata = fs::metadata(path)?;
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Ok((inode, metadata.len(), metadata.modified().ok()))
+/// What a file that a cache made was compiled from; `None`: some other file.
+fn compiled_from(path: &Path) -> Option<Digest> {
+    let mut parts = path.file_name()?.to_str()?.split('.');
+    let digest = parts.next()?.parse().ok()?;
+    let _name: Digest = parts.next()?.parse().ok()?;
+    Some(digest)
 }
 
-/// Machine code is run as it is found, so whoever can write the directory can run code as this user.
+/// Machine code is run as it is found, so whoever can write it can run code as this user.
 #[cfg(unix)]
-fn only_owner_writes(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = fs::metadata(directory)?.permissions().mode();
-    if mode & 0o022 != 0 {
-        return Err(io::Error::other(format!(
-            "its directory can be written by other users (mode {:o}); run `chmod go-w` on it",
-            mode & 0o777
-        )));
-    }
-    Ok(())
+fn only_owner_writes(what: &str, metadata: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let this_user = rustix::process::geteuid().as_raw();
+    judge(what, metadata.uid(), metadata.mode(), this_user).map_err(io::Error::other)
 }
 
 #[cfg(not(unix))]
-fn only_owner_writes(_directory: &Path) -> io::Result<()> {
+fn only_owner_writes(_what: &str, _metadata: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn judge(what: &str, owner: u32, mode: u32, this_user: u32) -> Result<(), String> {
+    const ROOT: u32 = 0;
+    if owner != this_user && owner != ROOT {
+        return Err(format!(
+            "{what} belongs to another user (number {owner}); give this host (user {this_user}) a cache of its own"
+        ));
+    }
+    if mode & 0o022 != 0 {
+        return Err(format!(
+            "{what} can be written by other users (mode {:o}); run `chmod go-w` on it",
+            mode & 0o777
+        ));
+    }
     Ok(())
 }
 
@@ -296,4 +367,29 @@ fn make_private(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(directory)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_code_is_taken_from_this_user_and_root_alone() {
+        let judge = |owner, mode| judge("the file", owner, mode, 1000);
+        assert_eq!(judge(1000, 0o100_600), Ok(()));
+        assert_eq!(judge(0, 0o100_644), Ok(()));
+        assert_eq!(
+            judge(1001, 0o100_600).unwrap_err(),
+            "the file belongs to another user (number 1001); give this host (user 1000) a cache of its own"
+        );
+        for mode in [0o100_620, 0o100_602] {
+            assert_eq!(
+                judge(1000, mode).unwrap_err(),
+                format!(
+                    "the file can be written by other users (mode {:o}); run `chmod go-w` on it",
+                    mode & 0o777
+                )
+            );
+        }
+    }
 }

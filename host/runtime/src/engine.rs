@@ -8,6 +8,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 use crate::artefact::Cache;
 use crate::compiled::SharedCodes;
+use crate::digest::Digest;
 use crate::error::EngineError;
 use crate::idle::{IdleInstances, Reclaim};
 use crate::lane::Lane;
@@ -78,6 +79,10 @@ const MEMORIES_PER_COMPONENT: u32 = 4;
 const TABLES_PER_COMPONENT: u32 = 12;
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
+/// Table elements of the largest instance there can be, all tables together. One table has 200 000 at most: growing it
+/// further fails as growing beyond a declared maximum does.
+pub const MOST_TABLE_ELEMENTS: u64 = TABLES_PER_COMPONENT as u64 * MAX_TABLE_ELEMENTS as u64;
+
 impl Engine {
     /// # Errors
     ///
@@ -114,6 +119,15 @@ impl Engine {
         })))
     }
 
+    /// Removes what the cache holds of the components with these SHA-256 digests, whatever engine compiled them; the next
+    /// load of one compiles it again. Code that functions share stays, and so do functions that are loaded. Reads the
+    /// names of all files in the cache. What cannot be removed is told in the log.
+    pub fn forget(&self, digests: impl IntoIterator<Item = [u8; 32]>) {
+        if let Some(cache) = self.cache() {
+            cache.forget(&digests.into_iter().map(Digest).collect());
+        }
+    }
+
     pub(crate) fn wasm(&self) -> &wasmtime::Engine {
         &self.0.wasm
     }
@@ -139,9 +153,9 @@ impl Engine {
         self.0.reclaim.add(idle);
     }
 
-    /// Drops all instances that wait for a request; whether there were any.
-    pub(crate) fn reclaim(&self) -> bool {
-        self.0.reclaim.all()
+    /// Drops all instances that wait for a request. Whoever found no slot may find one now.
+    pub(crate) fn reclaim(&self) {
+        self.0.reclaim.all();
     }
 
     /// Compiles on threads that give way to those that serve; this one waits.

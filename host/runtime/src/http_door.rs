@@ -27,7 +27,7 @@ use crate::invocation::{Ledger, Outcome, Receiver};
 use crate::request::Counted;
 use crate::response::{ResponseBody, StreamingGuest};
 use crate::run::Run;
-use crate::state::{Interruption, State};
+use crate::state::{Interruption, MOST_PER_HOST_CALL, State};
 
 /// Bytes of an answer that are held back until the function has finished; a longer answer is streamed from there on.
 const HELD_BACK: usize = 1 << 20;
@@ -53,7 +53,11 @@ where
             State::restart(&mut kept.store);
             (kept.store, Some((kept.proxy, kept.served)))
         }
-        None => (function.store(Interruption::Yield), None),
+        None => {
+            let mut store = function.store(Interruption::Yield);
+            store.set_hostcall_fuel(MOST_PER_HOST_CALL);
+            (store, None)
+        }
     };
     let long = store.data().long();
     let run = Run::new(function, store, instance.is_some(), receiver);
@@ -98,7 +102,7 @@ async fn answer(
                 return Poll::Ready(Some(result));
             }
             if !answer.advance(context) {
-                return if answer.is_begun() {
+                return if answer.may_be_streamed() {
                     Poll::Ready(None)
                 } else {
                     Poll::Pending
@@ -236,7 +240,8 @@ async fn instantiate(run: &mut Run) -> wasmtime::Result<Proxy> {
         .http()
         .expect("a function without this door is never called through it");
     match pre.instantiate_async(run.store()).await {
-        Err(error) if error.is::<PoolConcurrencyLimitError>() && function.engine().reclaim() => {
+        Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+            function.engine().reclaim();
             pre.instantiate_async(run.store()).await
         }
         made => made,
@@ -341,8 +346,16 @@ impl Answer {
         }
     }
 
-    fn is_begun(&self) -> bool {
-        matches!(self, Answer::Begun { .. })
+    /// Whether the caller may have what there is while the guest goes on. A body that the guest has broken off may not:
+    /// its error has been taken out of it, so the rest would look like the end of a complete answer.
+    fn may_be_streamed(&self) -> bool {
+        matches!(
+            self,
+            Answer::Begun {
+                end: None | Some(Ok(())),
+                ..
+            }
+        )
     }
 
     /// The answer of a guest that has finished.

@@ -107,18 +107,12 @@ impl Reclaim {
         all.push(Arc::downgrade(idle));
     }
 
-    /// Drops all that wait; whether there were any.
-    pub(crate) fn all(&self) -> bool {
-        let all = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let mut any = false;
+    /// Drops all that wait. Their slots are free when this returns, also when another call is what drops them: one waits
+    /// for the other.
+    pub(crate) fn all(&self) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for idle in all.iter().filter_map(Weak::upgrade) {
-            let dropped = std::mem::take(&mut idle.lock().instances);
-            any |= !dropped.is_empty();
+            drop(std::mem::take(&mut idle.lock().instances));
         }
-        any
     }
 }

@@ -73,7 +73,14 @@ pub(crate) struct Ledger {
     cpu: AtomicU64,
     bytes_in: Arc<AtomicU64>,
     bytes_out: AtomicU64,
-    record: Mutex<Option<Invocation>>,
+    page: Mutex<Page>,
+}
+
+#[derive(Default)]
+struct Page {
+    record: Option<Invocation>,
+    /// Why the answer was none, whatever the function makes of itself before or afterwards.
+    failure: Option<Failure>,
 }
 
 impl Ledger {
@@ -91,7 +98,7 @@ impl Ledger {
             cpu: AtomicU64::new(0),
             bytes_in: Arc::default(),
             bytes_out: AtomicU64::new(0),
-            record: Mutex::new(None),
+            page: Mutex::default(),
         }))
     }
 
@@ -114,26 +121,31 @@ impl Ledger {
 
     /// The function's part of the record. Time and bytes are filled in when it is written.
     pub(crate) fn end(&self, invocation: Invocation) {
-        *self.lock() = Some(invocation);
+        self.lock().record = Some(invocation);
     }
 
-    /// The function finished, but its answer turned out to be none.
+    /// The function's answer turned out to be none, whether or not the function has finished. A failure that stopped the
+    /// function itself is told before this one.
     pub(crate) fn fail(&self, failure: &Failure) {
-        if let Some(record) = &mut *self.lock() {
-            record.outcome = Outcome::Failed(failure.clone());
-        }
+        self.lock().failure.get_or_insert_with(|| failure.clone());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Invocation>> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Page> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        let Some(mut record) = self.lock().take() else {
+        let Page { record, failure } = std::mem::take(&mut *self.lock());
+        let Some(mut record) = record else {
             return;
         };
+        if let Some(failure) = failure
+            && !matches!(record.outcome, Outcome::Failed(_))
+        {
+            record.outcome = Outcome::Failed(failure);
+        }
         record.cpu = Duration::from_nanos(self.cpu.load(Relaxed));
         record.bytes_in = self.bytes_in.load(Relaxed);
         record.bytes_out = self.bytes_out.load(Relaxed);

@@ -51,7 +51,7 @@ mod typed_door;
 pub use artefact::Origin;
 pub use card::read_card;
 pub use console::Written;
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, MOST_TABLE_ELEMENTS};
 pub use error::{EngineError, LoadError};
 pub use failure::Failure;
 pub use function::{Function, Summary};

@@ -11,7 +11,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// Bytes of linear memory, summed over all memories of the instance, the packed model included.
     pub memory: u64,
-    /// Table elements, summed over all tables of the instance.
+    /// Table elements, summed over all tables of the instance, each of which has 200 000 at most; more than
+    /// [`MOST_TABLE_ELEMENTS`](crate::MOST_TABLE_ELEMENTS) are no limit.
     pub table_elements: u64,
     /// Units of fuel, about one per WebAssembly instruction. Only on an engine that counts it
     /// ([`EngineConfig::fuel`](crate::EngineConfig::fuel)). `None`: as much as the deadline allows.

@@ -24,7 +24,7 @@ pub struct Policy {
 /// Serial reuse of instances behind the HTTP door: faster, but what one request leaves in memory the next one can see.
 ///
 /// An instance answers one request at a time. It is not used again after a failure, when it still holds more than a
-/// handful of host objects, or when its answer was abandoned. Instances that wait hold slots of the engine, and give them
+/// handful of host objects or a body that it has not finished, or when its answer was abandoned. Instances that wait hold slots of the engine, and give them
 /// up when another function needs one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reuse {

@@ -298,7 +298,7 @@ impl Shell {
 }
 
 /// How indices move: past the memory's module, which comes after the main module, and past its instance, which comes
-/// before the main one.
+/// before the main one. Nobody has checked the indices yet; one at the end of its range refers to nothing and stays.
 struct Moves {
     module: u32,
     instance: u32,
@@ -310,11 +310,11 @@ impl Reencode for Moves {
 
 impl ReencodeComponent for Moves {
     fn module_index(&mut self, module: u32) -> u32 {
-        module + u32::from(module > self.module)
+        module.saturating_add(u32::from(module > self.module))
     }
 
     fn instance_index(&mut self, instance: u32) -> u32 {
-        instance + u32::from(instance >= self.instance)
+        instance.saturating_add(u32::from(instance >= self.instance))
     }
 
     fn outer_component_type_index(&mut self, _count: u32, ty: u32) -> u32 {
@@ -422,6 +422,19 @@ mod tests {
         ] {
             assert!(split(&component(&text)).is_none(), "{why}");
         }
+    }
+
+    #[test]
+    fn an_index_that_refers_to_nothing_does_not_panic() {
+        let text = format!(
+            r#"(component {HOST} {MAIN}
+               (core instance $main (instantiate $main (with "host" (instance 4294967295))))
+               (alias core export 4294967295 "f" (core func $f)))"#
+        );
+        let component = wat::parse_str(text).expect("it parses");
+        assert!(wasmparser::validate(&component).is_err());
+        let shell = split(&component).expect("it is taken apart").shell;
+        assert!(wasmparser::validate(&shell).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use http::HeaderName;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::p2::body::{HostOutgoingBody, HyperOutgoingBody};
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error as HttpError, ForbiddenHeaderFilter, RequestOptions,
     WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
@@ -19,8 +19,14 @@ use crate::engine::Engine;
 use crate::limits::{Limits, Usage};
 use crate::outbound::AllowedHosts;
 
-/// Host objects (bodies, headers, streams) one instance may hold at once.
-const MAX_RESOURCES: usize = 4096;
+/// Host objects (bodies, headers, streams) one instance may hold at once. None is larger than a header map, or a request
+/// with its three texts and what lies in its body, so that all of them together stay in the order of an instance's memory.
+const MAX_RESOURCES: usize = 512;
+/// Bytes of the largest header map a guest can make; proxies mostly take 8 KiB.
+const FIELD_SIZE: usize = 32 << 10;
+/// Bytes that a guest can hand to the host in one call through the HTTP door: a chunk of a body or of its log. Methods and
+/// authorities of outgoing requests have no other limit.
+pub(crate) const MOST_PER_HOST_CALL: usize = BODY_CHUNK_SIZE;
 /// Ticks of the clock after which a call is a long one. It begins between two of them, and none is a long one for being
 /// there when the clock ticks.
 const SHORT: u64 = 2;
@@ -28,9 +34,14 @@ const SHORT: u64 = 2;
 const TURN: u64 = 5;
 /// Host objects that an instance may keep from one request to the next: its standard streams, a clock.
 const KEPT_RESOURCES: usize = 8;
-/// What a guest can leave in its response body before it must wait for the host to take it: chunks, and bytes each.
+/// What a guest can leave in a body before it must wait for somebody to take it: chunks, and bytes each.
 const BODY_CHUNKS: usize = 16;
 const BODY_CHUNK_SIZE: usize = 64 << 10;
+/// Bodies of a call that have that much room: the answer, and a few requests.
+const ROOMY_BODIES: u32 = 4;
+/// The room in each further body. What was written stays in a request that is never sent, after its body was dropped.
+const NARROW_BODY_CHUNKS: usize = 1;
+const NARROW_BODY_CHUNK_SIZE: usize = 16 << 10;
 
 /// What the host keeps for one instance.
 pub(crate) struct State {
@@ -60,13 +71,16 @@ impl State {
     ) -> Store<State> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELD_SIZE);
         let state = State {
             usage: Usage::new(limits.clone()),
             long: Arc::default(),
             table,
-            http: WasiHttpCtx::new(),
+            http,
             hooks: Hooks {
                 outbound: outbound.clone(),
+                bodies: 0,
             },
             wasi: None,
         };
@@ -89,10 +103,12 @@ impl State {
         store
     }
 
-    /// Makes a store ready for the next call on its instance: clock, fuel and console start anew.
+    /// Makes a store ready for the next call on its instance: clock, fuel, bodies and console start anew.
     pub(crate) fn restart(store: &mut Store<State>) {
-        store.data_mut().usage.restart();
-        store.data().long.store(false, Relaxed);
+        let state = store.data_mut();
+        state.usage.restart();
+        state.hooks.bodies = 0;
+        state.long.store(false, Relaxed);
         // What a guest said between two calls belongs to neither.
         store.data().take_written();
         arm(store);
@@ -122,9 +138,14 @@ impl State {
         }
     }
 
-    /// Whether the guest holds so little of the host that it may answer another request.
+    /// Whether the guest holds so little of the host that it may answer another request. A body that it has not finished
+    /// keeps its reader waiting, and would take what a later request writes.
     pub(crate) fn is_tidy(&mut self) -> bool {
-        self.table.iter_mut().take(KEPT_RESOURCES + 1).count() <= KEPT_RESOURCES
+        let mut kept = 0;
+        self.table.iter_mut().all(|object| {
+            kept += 1;
+            kept <= KEPT_RESOURCES && !object.is::<HostOutgoingBody>()
+        })
     }
 }
 
@@ -181,6 +202,8 @@ impl WasiHttpView for State {
 
 struct Hooks {
     outbound: Arc<AllowedHosts>,
+    /// Outgoing bodies that the call has opened.
+    bodies: u32,
 }
 
 type Sent = Result<(http::Response<HyperOutgoingBody>, Completion), HttpError>;
@@ -216,11 +239,21 @@ impl WasiHttpHooks for Hooks {
         })
     }
 
+    /// Asked first of the two, once for every body.
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
-        BODY_CHUNKS
+        self.bodies = self.bodies.saturating_add(1);
+        if self.bodies <= ROOMY_BODIES {
+            BODY_CHUNKS
+        } else {
+            NARROW_BODY_CHUNKS
+        }
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        BODY_CHUNK_SIZE
+        if self.bodies <= ROOMY_BODIES {
+            BODY_CHUNK_SIZE
+        } else {
+            NARROW_BODY_CHUNK_SIZE
+        }
     }
 }

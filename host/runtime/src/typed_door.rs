@@ -71,9 +71,8 @@ pub struct Instance {
 impl Instance {
     pub(crate) fn start(mut run: Run, pre: &bindings::TypedPre<State>) -> Result<Self, Failure> {
         let made = run.counted(|run| match pre.instantiate(run.store()) {
-            Err(error)
-                if error.is::<PoolConcurrencyLimitError>() && run.function().engine().reclaim() =>
-            {
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                run.function().engine().reclaim();
                 pre.instantiate(run.store())
             }
             made => made,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyaline_gateway::ControlDoor;
-use hyper_util::server::graceful::GracefulShutdown;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -16,18 +15,21 @@ use crate::configuration::{Configuration, ControlAddress, Document};
 use crate::control::Control;
 use crate::data::Service;
 use crate::error::StartError;
-use crate::net::{self, Bounds, Certificate};
+use crate::net::{self, Bounds, Certificate, Connections};
 use crate::platform::{Applier, Platform};
 use crate::startup::Startup;
 
 /// How long telemetry may take to send what it still has.
 const LAST_EXPORT: Duration = Duration::from_secs(3);
+/// How long functions that were cut off may take to end, so that their calls are written down.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
 
 /// A host that has its addresses and its state, and is ready to answer.
 pub struct Server {
     platform: Arc<Platform>,
     data: (TcpListener, Bounds),
     control: Option<(TcpListener, Bounds, ControlDoor)>,
+    connections: Arc<Connections>,
     certificate: Option<Arc<Certificate>>,
     startup: Startup,
 }
@@ -72,7 +74,8 @@ impl Server {
         } else {
             "http"
         };
-        let bounds = || Bounds::new(&document.connections, document.concurrency);
+        let connections = Arc::new(Connections::new());
+        let bounds = || Bounds::new(&document.connections, document.concurrency, &connections);
         let control = match document.control {
             ControlAddress::Off => None,
             ControlAddress::At(wanted) => {
@@ -103,6 +106,7 @@ impl Server {
             platform,
             data: (data, bounds()),
             control: control.map(|(listener, bounds, door, _)| (listener, bounds, door)),
+            connections,
             certificate,
             startup,
         })
@@ -120,12 +124,12 @@ impl Server {
 
     /// Answers requests until `shutdown` resolves; then takes no new connection, and returns when the requests in
     /// flight are answered and the events that were taken on have run, or `drain_ms` later. What was counted is durable
-    /// then.
+    /// then, the calls that were cut off included.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Drained {
         let platform = self.platform;
         let patience = Duration::from_millis(platform.document().drain_ms);
         let maintenance = tokio::spawn(platform.clone().maintain());
-        let graceful = Arc::new(GracefulShutdown::new());
+        let connections = self.connections;
         let (stop, stopping) = watch::channel(false);
         let mut listeners = Vec::new();
         let (listener, bounds) = self.data;
@@ -135,7 +139,7 @@ impl Server {
             bounds,
             self.certificate.clone(),
             Arc::new(Service::new(platform.clone())),
-            graceful.clone(),
+            connections.clone(),
             stopping.clone(),
         )));
         if let Some((listener, bounds, door)) = self.control {
@@ -145,7 +149,7 @@ impl Server {
                 bounds,
                 self.certificate,
                 Arc::new(Control::new(platform.clone(), door)),
-                graceful.clone(),
+                connections.clone(),
                 stopping,
             )));
         }
@@ -157,7 +161,7 @@ impl Server {
             // It ends by itself; one that was lost takes no connections either.
             let _ = listener.await;
         }
-        let answered = net::drain(graceful, patience).await;
+        let answered = connections.drain(patience).await;
         let left = patience.saturating_sub(stopped.elapsed());
         let unfinished = platform.detached().finish(left).await;
         if unfinished > 0 {
@@ -168,12 +172,23 @@ impl Server {
         }
         let drained = match answered && unfinished == 0 {
             true => Drained::Completely,
-            false => Drained::CutOff,
+            false => {
+                ended(&platform).await;
+                Drained::CutOff
+            }
         };
         maintenance.abort();
         platform.flush().await;
         platform.telemetry().shutdown(LAST_EXPORT).await;
         drained
+    }
+}
+
+/// Waits until no function runs any more, for a while.
+async fn ended(platform: &Platform) {
+    let started = Instant::now();
+    while platform.admission().running() > 0 && started.elapsed() < LAST_RECORDS {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

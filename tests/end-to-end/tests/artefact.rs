@@ -24,12 +24,12 @@ fn every_function_imports_only_what_wasi_http_needs_and_exports_its_two_doors() 
                 Payload::End(_) => depth -= 1,
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        imports.push(import?.name.0.to_owned());
+                        imports.push(import?.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        exports.push(export?.name.0.to_owned());
+                        exports.push(export?.name.name.to_owned());
                     }
                 }
                 _ => {}

@@ -278,7 +278,6 @@ fn refusals_of_the_host_are_errors_of_the_protocol() {
 #[test]
 fn other_paths_are_not_of_the_protocols() {
     for path in [
-        "/",
         "/v1",
         "/v1/models/m:fly",
         "/v2/models/m/versions",
@@ -288,4 +287,5 @@ fn other_paths_are_not_of_the_protocols() {
     ] {
         assert!(Door::find(&head("GET", path, &[])).is_none(), "{path}");
     }
+    assert!(Door::find(&head("POST", "/", &[])).is_none());
 }

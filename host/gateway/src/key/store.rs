@@ -304,6 +304,12 @@ impl Keys {
             .any(|key| key.api().grant.control && !key.has_expired(now))
     }
 
+    /// Whether there is a key that opens the control plane, or did until it expired.
+    pub fn has_any_control_key(&self) -> bool {
+        let index = self.index.load();
+        index.values().any(|key| key.api().grant.control)
+    }
+
     /// Writes what quotas have counted since the last time, synced. Meant to be called about once a second and at the
     /// end; costs nothing when nothing was counted. A crash forgets the calls since the last flush, in the callers'
     /// favour. Blocks for the time of an fsync.

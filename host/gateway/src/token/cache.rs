@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 const HALF: usize = 512;
 const SHARDS: usize = 16;
 
-/// A token that was checked. Its own SHA-256 and the issuer it was checked for are its key.
+/// A token that was checked. Its own SHA-256 and that of the rules it was checked by are its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
     pub name: Arc<str>,
@@ -19,7 +19,7 @@ pub(crate) struct Checked {
     pub generation: u64,
 }
 
-type Place = ([u8; 32], u64);
+type Place = ([u8; 32], [u8; 32]);
 
 #[derive(Default)]
 struct FirstBytes(u64);
@@ -30,7 +30,7 @@ impl Hasher for FirstBytes {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // The length prefix of the array and the issuer's number are mixed in as they come.
+        // The length prefixes of the arrays are mixed in as they come.
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
@@ -60,9 +60,9 @@ impl Cache {
         }
     }
 
-    pub(crate) fn get(&self, digest: &[u8; 32], issuer: u64) -> Option<Checked> {
+    pub(crate) fn get(&self, digest: &[u8; 32], rules: &[u8; 32]) -> Option<Checked> {
         let shard = &self.shards[usize::from(digest[31]) % SHARDS];
-        let place = (*digest, issuer);
+        let place = (*digest, *rules);
         let remembered = {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(checked) = shard.young.get(&place) {
@@ -71,18 +71,18 @@ impl Cache {
             shard.old.get(&place).cloned()
         };
         if let Some(checked) = &remembered {
-            self.put(digest, issuer, checked.clone());
+            self.put(digest, rules, checked.clone());
         }
         remembered
     }
 
-    pub(crate) fn put(&self, digest: &[u8; 32], issuer: u64, checked: Checked) {
+    pub(crate) fn put(&self, digest: &[u8; 32], rules: &[u8; 32], checked: Checked) {
         let shard = &self.shards[usize::from(digest[31]) % SHARDS];
         let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
         if shard.young.len() >= HALF {
             shard.old = std::mem::take(&mut shard.young);
         }
-        shard.young.insert((*digest, issuer), checked);
+        shard.young.insert((*digest, *rules), checked);
     }
 }
 
@@ -107,11 +107,12 @@ mod tests {
     #[test]
     fn the_memory_is_bounded_and_keeps_what_is_used() {
         let cache = Cache::new();
-        cache.put(&digest(0), 1, checked(7));
+        let rules = &digest(1);
+        cache.put(&digest(0), rules, checked(7));
         for number in 1..100_000 {
-            cache.put(&digest(number), 1, checked(0));
+            cache.put(&digest(number), rules, checked(0));
             if number % 64 == 0 {
-                assert_eq!(cache.get(&digest(0), 1).unwrap().generation, 7);
+                assert_eq!(cache.get(&digest(0), rules).unwrap().generation, 7);
             }
         }
         let held: usize = cache
@@ -127,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_checked_for_one_issuer_is_not_checked_for_another() {
+    fn a_token_checked_by_some_rules_is_not_checked_by_others() {
         let cache = Cache::new();
-        cache.put(&digest(0), 1, checked(0));
-        assert!(cache.get(&digest(0), 2).is_none());
-        assert!(cache.get(&digest(1), 1).is_none());
+        cache.put(&digest(0), &digest(1), checked(0));
+        assert!(cache.get(&digest(0), &digest(2)).is_none());
+        assert!(cache.get(&digest(1), &digest(1)).is_none());
     }
 }

@@ -1,7 +1,6 @@
 //! The issuers that functions trust, and the check of a token against one of them.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hyaline_control::{Jwt, KeySource};
@@ -52,7 +51,8 @@ const LONGEST_SUBJECT: usize = 255;
 
 /// An issuer and what its tokens must say.
 pub(crate) struct Issuer {
-    number: u64,
+    /// The SHA-256 of the rules: functions with the same ones share the tokens that were checked by them.
+    digest: [u8; 32],
     rules: Jwt,
     source: Arc<Source>,
 }
@@ -60,20 +60,20 @@ pub(crate) struct Issuer {
 /// What the check of a token gave.
 pub(crate) enum Verified {
     Caller(Arc<str>),
-    /// The keys are not there, or the token names one that is not among them. They may be asked for now.
+    /// The keys are not there, or were read too long ago, or the token names one that is not among them. They may be
+    /// asked for now.
     NeedsKeys(KeySource),
     /// There are no keys, and they were asked for a moment ago.
     NoKeys,
 }
 
 /// The token issuers of a host: their keys, and the tokens that were checked. Functions that trust the same issuer
-/// share both. All methods may be called from any thread.
+/// share the keys, those that also want the same of its tokens the tokens. All methods may be called from any thread.
 ///
 /// It fetches nothing. The server reads the file or the URL when [`Gate::admit`](crate::Gate::admit) or
 /// [`Issuers::due`] says so, and hands over the bytes.
 pub struct Issuers {
     sources: Mutex<Vec<Weak<Source>>>,
-    next: AtomicU64,
     cache: Cache,
 }
 
@@ -88,7 +88,6 @@ impl Issuers {
     pub fn new() -> Self {
         Issuers {
             sources: Mutex::new(Vec::new()),
-            next: AtomicU64::new(0),
             cache: Cache::new(),
         }
     }
@@ -113,7 +112,8 @@ impl Issuers {
     }
 
     /// The sources whose keys should be read now: those never read, and those read more than ten minutes ago, so that a
-    /// key which its issuer has withdrawn stops working. Meant to be asked about once a minute.
+    /// key which its issuer has withdrawn stops working. Meant to be asked about once a minute while calls come, so that
+    /// none of them has to wait for keys that are due.
     pub fn due(&self, now: Timestamp) -> Vec<KeySource> {
         let sources = self.sources();
         sources
@@ -161,8 +161,9 @@ impl Issuers {
             sources.push(Arc::downgrade(&source));
             source
         });
+        let text = serde_json::to_vec(rules).expect("the rules of an issuer are JSON");
         Ok(Issuer {
-            number: self.next.fetch_add(1, Ordering::Relaxed),
+            digest: Sha256::digest(text).into(),
             rules: rules.clone(),
             source,
         })
@@ -177,9 +178,12 @@ impl Issuers {
     ) -> Result<Verified, TokenError> {
         let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         for issuer in issuers {
-            if let Some(checked) = self.cache.get(&digest, issuer.number)
+            if let Some(checked) = self.cache.get(&digest, &issuer.digest)
                 && checked.generation == issuer.source.generation()
             {
+                if issuer.source.is_due(now) {
+                    return Ok(Verified::NeedsKeys(issuer.source.place.clone()));
+                }
                 let second = now.as_second();
                 if second >= checked.until {
                     return Err(TokenError::Expired);
@@ -218,7 +222,7 @@ impl Issuers {
                         generation,
                         ..checked
                     };
-                    self.cache.put(&digest, issuer.number, checked.clone());
+                    self.cache.put(&digest, &issuer.digest, checked.clone());
                     return Ok(Verified::Caller(checked.name));
                 }
                 Ok(Outcome::Other(verified)) => return Ok(verified),
@@ -249,19 +253,17 @@ enum Outcome {
 
 impl Issuer {
     fn check(&self, token: &Token<'_>, now: Timestamp) -> Result<Outcome, TokenError> {
+        let needs_keys = || Outcome::Other(Verified::NeedsKeys(self.source.place.clone()));
+        if self.source.is_due(now) {
+            return Ok(needs_keys());
+        }
         let Some(set) = self.source.set() else {
-            return Ok(Outcome::Other(if self.source.may_ask(now) {
-                Verified::NeedsKeys(self.source.place.clone())
-            } else {
-                Verified::NoKeys
-            }));
+            return Ok(Outcome::Other(Verified::NoKeys));
         };
         let key = match set.choose(token.kid.as_deref(), token.algorithm) {
             Ok(key) => key,
             Err(TokenError::UnknownKey { .. }) if self.source.may_ask(now) => {
-                return Ok(Outcome::Other(Verified::NeedsKeys(
-                    self.source.place.clone(),
-                )));
+                return Ok(needs_keys());
             }
             Err(error) => return Err(error),
         };
@@ -387,5 +389,41 @@ fn is_secure(url: &str) -> bool {
                     .is_ok_and(|address| address.to_canonical().is_loopback())
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_with_the_same_rules_share_the_tokens_that_were_checked() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../tests/vectors/tokens.json")).unwrap();
+        let now = Timestamp::from_second(vectors["now"].as_i64().unwrap()).unwrap();
+        let issuers = Issuers::new();
+        let made = |audience: &str| {
+            let rules: Jwt = serde_json::from_value(serde_json::json!({
+                "issuer": vectors["issuer"],
+                "audience": audience,
+                "keys": {"file": "jwks.json"},
+            }))
+            .unwrap();
+            issuers.issuer(&rules).unwrap()
+        };
+        let audience = vectors["audience"].as_str().unwrap();
+        let first = [made(audience)];
+        let set = serde_json::to_vec(&vectors["sets"]["all"]).unwrap();
+        let place = KeySource::File("jwks.json".into());
+        issuers.provide(&place, &set, now).unwrap();
+        let token = vectors["cases"][0]["token"].as_str().unwrap();
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        assert!(matches!(
+            issuers.verify(&first, token, now),
+            Ok(Verified::Caller(_))
+        ));
+        let remembered = |issuer: &Issuer| issuers.cache.get(&digest, &issuer.digest).is_some();
+        assert!(remembered(&made(audience)));
+        assert!(!remembered(&made("other")));
     }
 }

@@ -31,7 +31,7 @@ pub enum JwkError {
         /// How many.
         keys: usize,
     },
-    /// A key claims to be for RS256, ES256 or EdDSA, but is no such key.
+    /// No key can be used, and this one claims to be for RS256, ES256 or EdDSA, but is no such key.
     #[error("the key {kid} of the key set cannot be used: {rule}")]
     Key {
         /// Its name, or its place.
@@ -50,7 +50,8 @@ pub enum JwkError {
 }
 
 /// The keys of an issuer that can check signatures. What else a set has is passed over, as RFC 7517 (5) asks: keys of
-/// other kinds, for encryption, for other algorithms.
+/// other kinds, for encryption, for other algorithms, without a member that they need, or out of range (an RSA modulus
+/// below 2048 bits, which RFC 7518 3.3 forbids, or above 4096; coordinates that are not 32 bytes).
 #[derive(Debug)]
 pub struct JwkSet {
     keys: Vec<PublicKey>,
@@ -70,7 +71,7 @@ struct SetDocument {
 
 #[derive(Deserialize)]
 struct KeyDocument {
-    kty: String,
+    kty: Option<String>,
     kid: Option<String>,
     #[serde(rename = "use")]
     purpose: Option<String>,
@@ -87,8 +88,7 @@ impl JwkSet {
     /// Reads a key set.
     ///
     /// # Errors
-    /// [`JwkError`]: not a key set, too large, a key that is not what it says (an RSA modulus below 2048 bits, which RFC
-    /// 7518 3.3 forbids, or above 4096; coordinates that are not 32 bytes), or no usable key at all.
+    /// [`JwkError`]: not a key set, too large, or without a usable key.
     pub fn parse(bytes: &[u8]) -> Result<Self, JwkError> {
         if bytes.len() > LONGEST_SET {
             return Err(JwkError::Long { bytes: bytes.len() });
@@ -99,6 +99,7 @@ impl JwkSet {
             return Err(JwkError::Many { keys: count });
         }
         let mut keys = Vec::new();
+        let mut refusal = None;
         for (place, key) in document.keys.into_iter().enumerate() {
             let kid = key
                 .kid
@@ -107,11 +108,13 @@ impl JwkSet {
             match public_key(key) {
                 Ok(Some(key)) => keys.push(key),
                 Ok(None) => {}
-                Err(rule) => return Err(JwkError::Key { kid, rule }),
+                Err(rule) => {
+                    refusal.get_or_insert(JwkError::Key { kid, rule });
+                }
             }
         }
         if keys.is_empty() {
-            return Err(JwkError::Useless { keys: count });
+            return Err(refusal.unwrap_or(JwkError::Useless { keys: count }));
         }
         Ok(JwkSet { keys })
     }
@@ -178,7 +181,10 @@ fn public_key(document: KeyDocument) -> Result<Option<PublicKey>, &'static str> 
     {
         return Ok(None);
     }
-    let (algorithm, name) = match (&*document.kty, document.crv.as_deref()) {
+    let (algorithm, name) = match (
+        document.kty.as_deref().unwrap_or_default(),
+        document.crv.as_deref(),
+    ) {
         ("RSA", _) => (Algorithm::RS256, "RS256"),
         ("EC", Some("P-256")) => (Algorithm::ES256, "ES256"),
         ("OKP", Some("Ed25519")) => (Algorithm::EdDSA, "EdDSA"),

@@ -17,12 +17,16 @@ pub(crate) const REFRESH_SECONDS: i64 = 600;
 
 const NEVER: i64 = i64::MIN;
 
+/// The last generation of any keys. No two sources share one: a token that was checked with the keys of a source that is
+/// gone is not taken for one checked with those of another at the same place.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
 /// Keys of an issuer, shared by every function that trusts it.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub place: KeySource,
     set: ArcSwapOption<JwkSet>,
-    /// Counts up whenever the keys change, so that tokens checked with former keys are checked again.
+    /// Another one whenever the keys change, so that tokens checked with former keys are checked again; 0: no keys yet.
     generation: AtomicU64,
     /// The SHA-256 of the document, to know whether it changed.
     document: std::sync::Mutex<Option<[u8; 32]>>,
@@ -55,7 +59,7 @@ impl Source {
         passed(&self.attempted, now, RETRY_SECONDS)
     }
 
-    /// Whether the keys should be asked for although no token needs it.
+    /// Whether the keys should be asked for before a token is believed: there are none, or they were read long ago.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         passed(&self.loaded, now, REFRESH_SECONDS) && self.may_ask(now)
     }
@@ -75,7 +79,8 @@ impl Source {
         if *document != Some(digest) {
             let set = JwkSet::parse(bytes)?;
             self.set.store(Some(Arc::new(set)));
-            self.generation.fetch_add(1, Ordering::AcqRel);
+            let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+            self.generation.store(generation, Ordering::Release);
             *document = Some(digest);
         }
         self.loaded.store(now.as_second(), Ordering::Relaxed);
@@ -83,8 +88,9 @@ impl Source {
     }
 }
 
-/// Whether so many seconds have passed. A clock that went back counts as passed.
+/// Whether so many seconds have passed. A clock that went back by more than a minute counts as passed; by less, it is the
+/// time of a call that waited for the keys.
 fn passed(since: &AtomicI64, now: Timestamp, seconds: i64) -> bool {
     let since = since.load(Ordering::Relaxed);
-    since == NEVER || !(0..seconds).contains(&(now.as_second() - since))
+    since == NEVER || !(-RETRY_SECONDS..seconds).contains(&(now.as_second() - since))
 }

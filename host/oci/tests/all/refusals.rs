@@ -1,6 +1,9 @@
 //! What a registry may hold that is no sound function, and how it is refused. The words are pinned.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::time::Duration;
 
 use hyaline_control::Digest;
 use hyaline_oci::{OciError, Options, Reference, pull, push};
@@ -369,6 +372,51 @@ async fn a_component_above_the_limit_is_not_read() {
         )
     );
     assert!(pull(&place, &options(size)).await.is_ok());
+}
+
+/// Answers everything that is asked with a body that goes on for ever.
+fn endless_registry() -> Reference {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("{}/credit:1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            std::thread::spawn(move || {
+                let mut head = BufReader::new(connection.try_clone().unwrap()).lines();
+                let asked = head.next().unwrap().unwrap();
+                while head.next().unwrap().unwrap() != "" {}
+                let is_manifest = asked.contains("/manifests/");
+                let answer = if is_manifest {
+                    format!("HTTP/1.1 200 OK\r\ncontent-type: {MANIFEST}\r\n\r\n")
+                } else {
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".into()
+                };
+                connection.write_all(answer.as_bytes()).unwrap();
+                while is_manifest && connection.write_all(b" ").is_ok() {
+                    std::thread::park_timeout(Duration::from_millis(10));
+                }
+            });
+        }
+    });
+    Reference::new(&place).unwrap()
+}
+
+#[tokio::test]
+async fn a_manifest_that_never_ends_is_given_up() {
+    let place = endless_registry();
+    let options = Options {
+        patience: Duration::from_millis(100),
+        ..anonymous()
+    };
+    let pulled = tokio::time::timeout(Duration::from_secs(20), pull(&place, &options)).await;
+    let error = pulled.expect("it is given up").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the registry `{}` did not send the manifest of `{place}` within 400ms",
+            place.registry()
+        )
+    );
 }
 
 #[tokio::test]

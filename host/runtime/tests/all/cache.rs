@@ -150,6 +150,88 @@ async fn a_cache_that_others_can_write_is_not_used() {
     assert_eq!(origin(directory.path()).await, Origin::Cached);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_others_can_write_is_not_used_but_replaced() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    origin(directory.path()).await;
+    for artefact in files(directory.path()) {
+        assert_eq!(mode(&artefact), 0o600);
+        for others in [0o620, 0o602] {
+            fs::set_permissions(&artefact, fs::Permissions::from_mode(others)).unwrap();
+            assert_eq!(origin(directory.path()).await, Origin::Compiled);
+            assert_eq!(mode(&artefact), 0o600);
+            assert_eq!(origin(directory.path()).await, Origin::Cached);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_forgotten_leaves_nothing_of_any_engine_and_is_compiled_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = |fuel, share_code| EngineConfig {
+        concurrency: 4,
+        cache: Some(directory.path().into()),
+        fuel,
+        share_code,
+    };
+    let load = |config: EngineConfig, component: &[u8]| {
+        let engine = Engine::new(config).unwrap();
+        Function::load(&engine, "guest", component, Policy::default()).unwrap()
+    };
+    load(config(false, true), &guests::echo());
+    let others = files(directory.path());
+    let [plain, ..] = [(false, true), (true, true), (false, false)]
+        .map(|(fuel, share_code)| load(config(fuel, share_code), &guests::hello()));
+    // Code of its own for each of the three engines, shared code for two of them.
+    assert_eq!(files(directory.path()).len(), others.len() + 5);
+    let engine = Engine::new(config(false, true)).unwrap();
+    engine.forget([]);
+    assert_eq!(files(directory.path()).len(), others.len() + 5);
+    engine.forget([plain.digest()]);
+    let left = files(directory.path());
+    assert_eq!(left.len(), others.len() + 2, "{left:?}");
+    assert!(others.iter().all(|file| left.contains(file)));
+    assert_eq!(get(&plain).await.unwrap().status(), 200, "it is loaded");
+    assert_eq!(
+        load(config(false, true), &guests::hello()).origin(),
+        Origin::Compiled
+    );
+    assert_eq!(
+        load(config(false, true), &guests::echo()).origin(),
+        Origin::Cached
+    );
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let digest = "0123456789abcdef".repeat(4);
+    let make = |name: String, hours: u64| {
+        let path = directory.path().join(name);
+        let age = std::time::Duration::from_secs(hours * 3600);
+        let written = std::time::SystemTime::now() - age;
+        fs::File::create(&path)
+            .unwrap()
+            .set_modified(written)
+            .unwrap();
+        path
+    };
+    let stale = make(format!("{digest}.{digest}.7.0.partial"), 2);
+    let kept = [
+        make(format!("{digest}.{digest}.7.1.partial"), 0),
+        make(format!("{digest}.{digest}.cwasm"), 2),
+        make("a stranger's.partial".into(), 2),
+    ];
+    engine(directory.path(), 4);
+    assert!(!stale.exists());
+    for file in kept {
+        assert!(file.exists(), "{}", file.display());
+    }
+}
+
 /// Runs this very test in processes of its own, with the directory in the environment, to have them race for the same files.
 #[tokio::test]
 async fn processes_at_once_leave_sound_files() {

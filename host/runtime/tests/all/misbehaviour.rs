@@ -9,8 +9,8 @@ use crate::{engine, get, guests, load, metered, text, tight};
 
 const SPIN: &str = "(loop $forever (br $forever))";
 
-async fn failure_of(handle: &str) -> String {
-    let (function, ledger) = metered(&guests::http(handle), tight());
+async fn failure_of(handle: impl AsRef<str>) -> String {
+    let (function, ledger) = metered(&guests::http(handle.as_ref()), tight());
     let failure = get(&function).await.err().expect("the guest misbehaves");
     let records = ledger.0.lock().unwrap();
     assert_eq!(records.len(), 1);
@@ -58,6 +58,29 @@ async fn a_trap_in_a_streamed_answer_ends_the_body_with_an_error() {
         .await
         .expect("the head is sent before the trap");
     assert!(matches!(text(response).await, Err(Failure::Trap(_))));
+}
+
+#[tokio::test]
+async fn a_body_that_is_broken_off_is_a_failure_even_if_the_function_goes_on() {
+    let broken = |more: &str| {
+        failure_of(format!(
+            "(call $begin (local.get $out) (i32.const 200))
+             (call $write (i32.const 1024) (i32.const 6))
+             (call $abort)
+             {more}"
+        ))
+    };
+    let words = "the function answered with the error HTTP protocol error in the middle of its response body";
+    assert_eq!(broken("").await, words);
+    // Longer than a tick of the clock, so that it is looked at what there is of the answer meanwhile.
+    let pauses = "(loop $again
+           (local.set $a (i32.add (local.get $a) (i32.const 1)))
+           (br_if $again (i32.lt_u (local.get $a) (i32.const 40000000))))";
+    assert_eq!(broken(pauses).await, words);
+    assert_eq!(
+        broken(SPIN).await,
+        "the function did not finish within its deadline of 100ms"
+    );
 }
 
 #[tokio::test]
@@ -179,10 +202,91 @@ async fn a_function_cannot_hold_host_objects_without_end() {
 }
 
 #[tokio::test]
+async fn a_function_cannot_hand_over_texts_without_end() {
+    let failure = failure_of(
+        "(drop (call $set_method (call $new_request (call $fields))
+           (i32.const 9) (i32.const 1024) (i32.const 100000)))",
+    )
+    .await;
+    assert_eq!(
+        failure,
+        "the function crashed: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted"
+    );
+}
+
+/// Runs this very test in a process of its own, whose memory nobody else changes.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn requests_that_are_never_sent_hold_little_of_the_hosts_memory() {
+    const ALONE: &str = "HYALINE_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let alone = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "misbehaviour::requests_that_are_never_sent_hold_little_of_the_hosts_memory",
+            ])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        assert!(
+            alone.status.success(),
+            "{}",
+            String::from_utf8_lossy(&alone.stdout)
+        );
+        return;
+    }
+    let peak = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
+        let kib = line.split_whitespace().nth(1).unwrap();
+        kib.parse::<u64>().unwrap() << 10
+    };
+    // Methods as long as can be, bodies as full as can be, all but their requests dropped again.
+    let hoards = load(
+        &guests::http(
+            "(memory.fill (i32.const 4096) (i32.const 97) (i32.const 126976))
+             (loop $again
+               (local.set $b (call $new_request (call $fields)))
+               (drop (call $set_method (local.get $b) (i32.const 9) (i32.const 4096) (i32.const 60000)))
+               (call $request_body (local.get $b) (i32.const 64))
+               (global.set $body (i32.load (i32.const 68)))
+               (call $body_write (global.get $body) (i32.const 64))
+               (global.set $out_stream (i32.load (i32.const 68)))
+               (block $full
+                 (loop $more
+                   (call $check_write (global.get $out_stream) (i32.const 64))
+                   (br_if $full (i32.eqz (i32.load (i32.const 72))))
+                   (call $write_now (global.get $out_stream) (i32.const 4096) (i32.load (i32.const 72)) (i32.const 128))
+                   (br $more)))
+               (call $abort)
+               (local.set $a (i32.add (local.get $a) (i32.const 1)))
+               (br_if $again (i32.lt_u (local.get $a) (i32.const 450))))
+             (call $begin (local.get $out) (i32.const 200))
+             (call $write (i32.const 1024) (i32.const 6))
+             (call $end)",
+        ),
+        Limits::default(),
+    );
+    let before = peak();
+    assert_eq!(text(get(&hoards).await.unwrap()).await.unwrap(), "hello\n");
+    let more = peak() - before;
+    assert!(more < 96 << 20, "{more} bytes");
+}
+
+#[tokio::test]
 async fn an_abandoned_request_stops_and_is_recorded() {
     let (function, ledger) = metered(&guests::http(SPIN), Limits::default());
     let waited = tokio::time::timeout(Duration::from_millis(50), get(&function)).await;
     assert!(waited.is_err());
+    // It computes on a thread of its own, and stops there when it has its next turn.
+    let started = Instant::now();
+    while ledger.0.lock().unwrap().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        tokio::task::yield_now().await;
+    }
     assert_eq!(ledger.0.lock().unwrap()[0].outcome, Outcome::Abandoned);
 }
 

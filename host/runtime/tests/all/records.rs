@@ -1,7 +1,7 @@
 //! The record of an invocation says what it used, and is complete.
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::Request;
@@ -24,6 +24,20 @@ async fn recorded(function: &Function, body: &'static str) -> Invocation {
     let record = records.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(records.recv().is_err(), "one call, one record");
     record
+}
+
+/// The record, when the task that writes it has had its turn.
+async fn told(records: &mpsc::Receiver<Invocation>) -> Invocation {
+    let patience = Instant::now() + Duration::from_secs(10);
+    loop {
+        match records.try_recv() {
+            Ok(record) => return record,
+            Err(mpsc::TryRecvError::Empty) if Instant::now() < patience => {
+                tokio::task::yield_now().await;
+            }
+            Err(error) => panic!("no record came: {error}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -125,16 +139,36 @@ async fn a_streamed_answer_that_nobody_reads_on_is_recorded_as_abandoned() {
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     drop(body);
-    while records
-        .try_recv()
-        .is_err_and(|error| error == mpsc::TryRecvError::Empty)
-    {
-        tokio::task::yield_now().await;
-        if let Ok(record) = records.try_recv() {
-            assert_eq!(record.outcome, Outcome::Abandoned);
-            assert_eq!(record.bytes_out, first.len() as u64);
-            return;
-        }
+    let record = told(&records).await;
+    assert_eq!(record.outcome, Outcome::Abandoned);
+    assert_eq!(record.bytes_out, first.len() as u64);
+}
+
+#[tokio::test]
+async fn a_streamed_answer_that_is_broken_off_is_recorded_as_a_failure() {
+    for more in ["", "(loop $forever (br $forever))"] {
+        let breaks_off = load(
+            &guests::http(&format!(
+                "(call $begin (local.get $out) (i32.const 200))
+                 (loop $again
+                   (call $write (i32.const 4096) (i32.const 4096))
+                   (local.set $a (i32.add (local.get $a) (i32.const 1)))
+                   (br_if $again (i32.lt_u (local.get $a) (i32.const 1000))))
+                 (call $abort)
+                 {more}"
+            )),
+            Limits::default(),
+        );
+        let (sender, records) = mpsc::channel();
+        let response = breaks_off
+            .handle_metered(Request::new(Full::<Bytes>::default()), move |record| {
+                sender.send(record).unwrap()
+            })
+            .await
+            .unwrap();
+        let failure = response.into_body().collect().await.unwrap_err();
+        assert!(matches!(failure, Failure::ErrorCode(_)), "{failure}");
+        assert_eq!(told(&records).await.outcome, Outcome::Failed(failure));
     }
 }
 

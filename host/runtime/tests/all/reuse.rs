@@ -189,6 +189,39 @@ async fn an_instance_that_piles_up_host_objects_is_replaced() {
 }
 
 #[tokio::test]
+async fn an_instance_that_has_not_finished_its_answer_is_replaced() {
+    let forgets = guests::http(
+        "(global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+         (call $drop_request (local.get $request))
+         (call $begin (local.get $out) (i32.add (i32.const 200) (global.get $calls)))
+         (call $write (i32.const 1024) (i32.const 6))",
+    );
+    let (function, _) = load(&crate::engine(), &forgets, 10, LONG);
+    let answered = tokio::time::timeout(Duration::from_secs(10), statuses(&function, 3)).await;
+    assert_eq!(answered.expect("nobody is kept waiting"), [201, 201, 201]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_that_need_room_at_once_find_it() {
+    let engine = Engine::new(EngineConfig {
+        concurrency: 8,
+        ..EngineConfig::default()
+    })
+    .unwrap();
+    let functions = [(); 2].map(|()| load(&engine, &counter(""), 1000, LONG).0);
+    for round in 0..300 {
+        let function = &functions[round % 2];
+        let calls = [(); 8].map(|()| {
+            let function = function.clone();
+            tokio::spawn(async move { get(&function).await.map(|_| ()) })
+        });
+        for call in calls {
+            assert_eq!(call.await.unwrap(), Ok(()), "round {round}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_new_policy_begins_with_fresh_instances() {
     let (function, _) = load(&crate::engine(), &counter(""), 10, LONG);
     assert_eq!(statuses(&function, 2).await, [201, 202]);

@@ -16,6 +16,13 @@
     (func $set (param i32 i32 i32 i32 i64 i32 i32 i32 i32)))
   (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
     (func $write_flush (param i32 i32 i32 i32)))
+  (import "wasi:http/types@0.2.0" "[constructor]outgoing-request" (func $new_request (param i32) (result i32)))
+  (import "wasi:http/types@0.2.0" "[method]outgoing-request.set-method"
+    (func $set_method (param i32 i32 i32 i32) (result i32)))
+  (import "wasi:http/types@0.2.0" "[method]outgoing-request.body" (func $request_body (param i32 i32)))
+  (import "wasi:http/types@0.2.0" "[resource-drop]outgoing-body" (func $drop_outgoing (param i32)))
+  (import "wasi:io/streams@0.2.0" "[method]output-stream.check-write" (func $check_write (param i32 i32)))
+  (import "wasi:io/streams@0.2.0" "[method]output-stream.write" (func $write_now (param i32 i32 i32 i32)))
   (import "wasi:io/streams@0.2.0" "[method]input-stream.blocking-read" (func $read (param i32 i64 i32)))
   (import "wasi:io/streams@0.2.0" "[resource-drop]input-stream" (func $drop_input (param i32)))
   (import "wasi:http/types@0.2.0" "[resource-drop]incoming-body" (func $drop_body (param i32)))
@@ -66,6 +73,11 @@
   (func $end
     (call $drop_stream (global.get $out_stream))
     (call $body_finish (global.get $body) (i32.const 0) (i32.const 0) (i32.const 128)))
+
+  ;; Breaks the body off.
+  (func $abort
+    (call $drop_stream (global.get $out_stream))
+    (call $drop_outgoing (global.get $body)))
 
   (func $handle (export "wasi:http/incoming-handler@0.2.0#handle") (param $request i32) (param $out i32)
     (local $a i32) (local $b i32)

@@ -19,7 +19,8 @@ pub struct Document {
     pub state: PathBuf,
     /// The directory for compiled functions; empty: `cache` in the state directory.
     pub cache: PathBuf,
-    /// Requests that run at once, over all functions.
+    /// Requests that run at once, over all functions. An eighth of these places is kept: of them a function may have one
+    /// at a time.
     pub concurrency: u32,
     /// Requests that wait for one of those places; one more is answered 503.
     pub queue: u32,
@@ -51,7 +52,7 @@ pub struct LimitsDocument {
     pub deadline_ms: u64,
     /// MiB of linear memory, the model included.
     pub memory_mib: u64,
-    /// Table elements.
+    /// Table elements, all tables together; each table has 200 000 at most, whatever is set here.
     pub table_elements: u64,
     /// Bytes of the longest request body.
     pub body_bytes: u64,
@@ -71,11 +72,14 @@ pub struct ConnectionsDocument {
     pub head_bytes: u32,
     /// Headers in a request.
     pub headers: u32,
+    /// MiB of request bodies held at once; the call whose body finds no room is answered 503. 0: a quarter of what the
+    /// machine (or its control group) has.
+    pub bodies_mib: u64,
     /// Milliseconds for a request head to arrive, and for a connection to be idle.
     pub head_wait_ms: u64,
     /// Milliseconds for a request body to arrive.
     pub body_wait_ms: u64,
-    /// Milliseconds for which a client may take nothing of an answer that waits for it.
+    /// Milliseconds for which a client may take nothing of the answers that wait for it: not the next 16 KiB of any.
     pub write_wait_ms: u64,
 }
 
@@ -108,7 +112,7 @@ pub struct TlsDocument {
 pub struct PricesDocument {
     /// A built-in price table, or the path of a TOML file with one.
     pub table: String,
-    /// Days for which usage is kept by the hour.
+    /// Days for which usage is kept: the last 35 of them by the hour, those before by the day.
     pub keep_days: u32,
 }
 
@@ -224,7 +228,7 @@ impl Default for Document {
 
 impl Default for LimitsDocument {
     /// What managed Spin platforms give a request: 30 seconds and 128 MiB. A function may take half of the host's
-    /// places, so that no one function can take them all.
+    /// places; an eighth of them is kept so that a few busy functions cannot take them all.
     fn default() -> Self {
         LimitsDocument {
             deadline_ms: 30_000,
@@ -243,6 +247,7 @@ impl Default for ConnectionsDocument {
             most: 4096,
             head_bytes: 64 << 10,
             headers: 100,
+            bodies_mib: 0,
             head_wait_ms: 30_000,
             body_wait_ms: 30_000,
             write_wait_ms: 30_000,

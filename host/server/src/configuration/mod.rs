@@ -6,7 +6,7 @@ mod layers;
 use std::path::Path;
 use std::time::Duration;
 
-use hyaline_runtime::Limits;
+use hyaline_runtime::{Limits, MOST_TABLE_ELEMENTS};
 
 pub use document::{
     ConnectionsDocument, ControlAddress, Document, LimitsDocument, LogDocument, LogFormat,
@@ -86,7 +86,7 @@ impl Configuration {
             "limits.table_elements",
             limits.table_elements,
             1,
-            10_000_000,
+            MOST_TABLE_ELEMENTS,
         )?;
         whole("limits.body_bytes", limits.body_bytes, 1, 1 << 30)?;
         whole("limits.concurrency", limits.concurrency.into(), 1, 10_000)?;
@@ -99,6 +99,7 @@ impl Configuration {
             1 << 20,
         )?;
         whole("connections.headers", connections.headers.into(), 1, 10_000)?;
+        whole("connections.bodies_mib", connections.bodies_mib, 0, 1 << 20)?;
         whole(
             "connections.head_wait_ms",
             connections.head_wait_ms,

@@ -1,5 +1,6 @@
 //! `/api/functions`: deploying, looking, changing, deleting.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -120,6 +121,7 @@ pub(super) async fn versions(
                     description,
                     settings: None,
                     promote,
+                    yielding: BTreeSet::new(),
                 };
                 let deployed = platform.deploy(&name, expected, &body, version)?;
                 let function = known(&platform, &name)?;
@@ -245,12 +247,12 @@ pub(super) async fn act(
                 })?;
             }
             action => {
-                let (target, now) = (shared.target(&name, expected), Timestamp::now());
                 let (kind, message) = if action == "enable" {
-                    shared.registry().enable(target, now)?;
+                    shared.enable(&name, expected, &BTreeSet::new())?;
                     (EventKind::Enabled, "it answers calls again")
                 } else {
-                    shared.registry().disable(target, now)?;
+                    let target = shared.target(&name, expected);
+                    shared.registry().disable(target, Timestamp::now())?;
                     (EventKind::Disabled, "calls are answered 503")
                 };
                 shared.events().add(kind, name.as_str(), message.into());

@@ -19,21 +19,24 @@ pub(crate) struct Admission {
     capacity: Capacity,
     places: Arc<Semaphore>,
     waiting: Arc<AtomicU32>,
+    /// Of a host: the part of its places of which each function may have one at a time.
+    kept: Arc<Semaphore>,
+    /// Of a function: the right to one of those.
+    right: Arc<Semaphore>,
 }
 
 /// A place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
+    _right: Option<OwnedSemaphorePermit>,
 }
+
+/// Of a host's places, one in so many is kept.
+const KEPT: u32 = 8;
 
 /// A place, or a place in the line before it, that cannot be lost any more.
-pub(crate) struct Claim {
-    admission: Arc<Admission>,
-    held: Held,
-}
-
-enum Held {
+pub(crate) enum Claim {
     Place(Place),
     InLine(InLine),
 }
@@ -48,11 +51,25 @@ pub(crate) enum Full {
 }
 
 impl Admission {
+    /// The places of a function.
     pub(crate) fn new(capacity: Capacity) -> Self {
+        Admission::with(capacity, 0)
+    }
+
+    /// The places of a host. An eighth of them, and at least one unless there is only one, is kept: of these a function
+    /// may have one at a time, so that a few busy functions cannot take the places of all others.
+    pub(crate) fn of_host(capacity: Capacity) -> Self {
+        let kept = (capacity.places / KEPT).max(1).min(capacity.places - 1);
+        Admission::with(capacity, kept)
+    }
+
+    fn with(capacity: Capacity, kept: u32) -> Self {
         Admission {
             capacity,
-            places: Arc::new(Semaphore::new(capacity.places as usize)),
+            places: Arc::new(Semaphore::new((capacity.places - kept) as usize)),
             waiting: Arc::new(AtomicU32::new(0)),
+            kept: Arc::new(Semaphore::new(kept as usize)),
+            right: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -62,7 +79,8 @@ impl Admission {
 
     /// Requests that run now.
     pub(crate) fn running(&self) -> u32 {
-        self.capacity.places - self.places.available_permits() as u32
+        let free = self.places.available_permits() + self.kept.available_permits();
+        self.capacity.places - free as u32
     }
 
     /// Requests that wait now.
@@ -73,7 +91,19 @@ impl Admission {
     /// A place if one is free and nobody waits for it.
     pub(crate) fn try_enter(&self) -> Option<Place> {
         let permit = self.places.clone().try_acquire_owned().ok()?;
-        Some(Place { _permit: permit })
+        Some(Place::of(permit))
+    }
+
+    /// A place of a host for a call of `function`, if one is free for it and nobody waits for it.
+    pub(crate) fn try_enter_for(&self, function: &Admission) -> Option<Place> {
+        self.try_enter().or_else(|| {
+            let right = function.right.clone().try_acquire_owned().ok()?;
+            let permit = self.kept.clone().try_acquire_owned().ok()?;
+            Some(Place {
+                _permit: permit,
+                _right: Some(right),
+            })
+        })
     }
 
     /// A place, at once or after waiting in line.
@@ -82,30 +112,55 @@ impl Admission {
             return Ok(place);
         }
         let _in_line = self.stand().ok_or(Full::Line)?;
-        let acquired = self.places.clone().acquire_owned();
-        match tokio::time::timeout(self.capacity.wait, acquired).await {
-            Ok(Ok(permit)) => Ok(Place { _permit: permit }),
-            _closed_or_elapsed => Err(Full::Waited),
+        tokio::time::timeout(self.capacity.wait, self.enter_at_last())
+            .await
+            .map_err(|_elapsed| Full::Waited)
+    }
+
+    /// A place of a host for a call of `function`, at once or after waiting in line.
+    pub(crate) async fn enter_for(&self, function: &Admission) -> Result<Place, Full> {
+        if let Some(place) = self.try_enter_for(function) {
+            return Ok(place);
         }
+        let _in_line = self.stand().ok_or(Full::Line)?;
+        tokio::time::timeout(self.capacity.wait, self.enter_at_last_for(function))
+            .await
+            .map_err(|_elapsed| Full::Waited)
     }
 
     /// A place, or a place in line, at once; `None` when the line is as long as it may be.
-    pub(crate) fn claim(self: &Arc<Self>) -> Option<Claim> {
-        let held = match self.try_enter() {
-            Some(place) => Held::Place(place),
-            None => Held::InLine(self.stand()?),
-        };
-        Some(Claim {
-            admission: self.clone(),
-            held,
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        Some(match self.try_enter() {
+            Some(place) => Claim::Place(place),
+            None => Claim::InLine(self.stand()?),
+        })
+    }
+
+    /// [`claim`](Self::claim) of a host's place for a call of `function`.
+    pub(crate) fn claim_for(&self, function: &Admission) -> Option<Claim> {
+        Some(match self.try_enter_for(function) {
+            Some(place) => Claim::Place(place),
+            None => Claim::InLine(self.stand()?),
         })
     }
 
     /// A place, however long it takes, for whom the length of the line is no bound any more.
     pub(crate) async fn enter_at_last(&self) -> Place {
-        let permit = self.places.clone().acquire_owned().await;
-        Place {
-            _permit: permit.expect("nobody closes the places"),
+        Place::of(acquired(&self.places).await)
+    }
+
+    /// A place of a host for a call of `function`, however long it takes: whatever becomes free for it first.
+    pub(crate) async fn enter_at_last_for(&self, function: &Admission) -> Place {
+        let kept = async {
+            let right = acquired(&function.right).await;
+            Place {
+                _permit: acquired(&self.kept).await,
+                _right: Some(right),
+            }
+        };
+        tokio::select! {
+            permit = acquired(&self.places) => Place::of(permit),
+            place = kept => place,
         }
     }
 
@@ -115,22 +170,37 @@ impl Admission {
     }
 }
 
-impl Claim {
-    /// Whether it is a place already.
-    pub(crate) fn is_place(&self) -> bool {
-        matches!(self.held, Held::Place(_))
-    }
+async fn acquired(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let permit = places.clone().acquire_owned().await;
+    permit.expect("nobody closes the places")
+}
 
-    /// The place, however long it takes.
-    pub(crate) async fn place(self) -> Place {
-        match self.held {
-            Held::Place(place) => place,
-            Held::InLine(_in_line) => self.admission.enter_at_last().await,
+impl Place {
+    fn of(permit: OwnedSemaphorePermit) -> Self {
+        Place {
+            _permit: permit,
+            _right: None,
         }
     }
 }
 
-struct InLine(Arc<AtomicU32>);
+impl Claim {
+    /// Whether it is a place already.
+    pub(crate) fn is_place(&self) -> bool {
+        matches!(self, Claim::Place(_))
+    }
+
+    /// The place; `at_last` gives it to whom is in line.
+    pub(crate) async fn place(self, at_last: impl Future<Output = Place>) -> Place {
+        match self {
+            Claim::Place(place) => place,
+            Claim::InLine(_in_line) => at_last.await,
+        }
+    }
+}
+
+/// A place in line, until it is dropped.
+pub(crate) struct InLine(Arc<AtomicU32>);
 
 impl Drop for InLine {
     fn drop(&mut self) {
@@ -172,6 +242,56 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_few_functions_cannot_take_the_places_of_the_others() {
+        let of_host = |places, queue, wait| {
+            Admission::of_host(Capacity {
+                places,
+                queue,
+                wait,
+            })
+        };
+        let defaults = crate::configuration::Document::default();
+        let (places, most) = (defaults.concurrency, defaults.limits.concurrency);
+        let host = of_host(places, 0, Duration::ZERO);
+        let function = || admission(most, 0, Duration::ZERO);
+        let busy = [function(), function(), function()];
+        let mut taken = Vec::new();
+        for function in &busy {
+            while let (Some(own), Some(place)) =
+                (function.try_enter(), host.try_enter_for(function))
+            {
+                taken.push((own, place));
+            }
+        }
+        // The first needs none of the kept places, the others have one each.
+        assert_eq!(host.running(), places - places / 8 + 2);
+        let other = function();
+        let place = host.enter_for(&other).await.unwrap();
+        assert_eq!(host.enter_for(&other).await.unwrap_err(), Full::Line);
+        drop(place);
+        assert!(host.enter_for(&other).await.is_ok());
+
+        // In line, too, a call waits for whatever becomes free for it first.
+        let host = Arc::new(of_host(2, 8, Duration::from_secs(5)));
+        let (first, second) = (Arc::new(function()), Arc::new(function()));
+        let shared = host.try_enter_for(&first).unwrap();
+        let kept = host.try_enter_for(&first).unwrap();
+        let mut taken = Vec::new();
+        for freed in [kept, shared] {
+            let waiting = tokio::spawn({
+                let (host, second) = (host.clone(), second.clone());
+                async move { host.enter_for(&second).await }
+            });
+            tokio::task::yield_now().await;
+            assert_eq!((host.running(), host.waiting()), (2, 1));
+            drop(freed);
+            taken.push(waiting.await.unwrap().unwrap());
+        }
+        assert_eq!(of_host(1, 0, Duration::ZERO).running(), 0);
+        assert!(of_host(1, 0, Duration::ZERO).try_enter().is_some());
+    }
+
+    #[tokio::test]
     async fn whoever_goes_away_leaves_the_line() {
         let admission = admission(1, 4, Duration::from_secs(5));
         let _held = admission.enter().await.unwrap();
@@ -191,7 +311,10 @@ mod tests {
         assert!(first.is_place() && !second.is_place());
         assert_eq!((admission.running(), admission.waiting()), (1, 1));
         assert!(admission.claim().is_none(), "the line is full");
-        let waiting = tokio::spawn(second.place());
+        let waiting = tokio::spawn({
+            let admission = admission.clone();
+            async move { second.place(admission.enter_at_last()).await }
+        });
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(admission.waiting(), 1);
         drop(first);

@@ -8,17 +8,12 @@ use http_body_util::Full;
 use hyaline_runtime::{Failure, ResponseBody};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::admission::Place;
-
-/// The body of an answer. One that a function is still writing keeps that function's places taken.
+/// The body of an answer.
 pub(crate) struct AnswerBody(Kind);
 
 enum Kind {
     Own(Full<Bytes>),
-    OfFunction {
-        body: ResponseBody,
-        _places: Option<[Place; 2]>,
-    },
+    OfFunction(ResponseBody),
 }
 
 impl AnswerBody {
@@ -27,13 +22,9 @@ impl AnswerBody {
         AnswerBody(Kind::Own(Full::new(body)))
     }
 
-    /// An answer of a function, and the places it ran in.
-    pub(super) fn of_function(body: ResponseBody, places: [Place; 2]) -> Self {
-        let written = body.size_hint().exact().is_some();
-        AnswerBody(Kind::OfFunction {
-            body,
-            _places: (!written).then_some(places),
-        })
+    /// An answer of a function.
+    pub(super) fn of_function(body: ResponseBody) -> Self {
+        AnswerBody(Kind::OfFunction(body))
     }
 }
 
@@ -49,21 +40,21 @@ impl Body for AnswerBody {
             Kind::Own(body) => Pin::new(body)
                 .poll_frame(context)
                 .map_err(|never| match never {}),
-            Kind::OfFunction { body, .. } => Pin::new(body).poll_frame(context),
+            Kind::OfFunction(body) => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Own(body) => body.is_end_stream(),
-            Kind::OfFunction { body, .. } => body.is_end_stream(),
+            Kind::OfFunction(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Own(body) => body.size_hint(),
-            Kind::OfFunction { body, .. } => body.size_hint(),
+            Kind::OfFunction(body) => body.size_hint(),
         }
     }
 }

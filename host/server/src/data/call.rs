@@ -36,12 +36,11 @@ pub(crate) struct Ticket {
 /// A function's answer.
 pub(crate) struct Ran {
     pub(crate) response: Response<ResponseBody>,
-    /// Taken until the answer is written.
-    pub(crate) places: [Place; 2],
     pub(crate) record: Arc<Book>,
 }
 
-/// Runs a version of a function. Every refusal is counted.
+/// Runs a version of a function. Every refusal is counted. The call's places are taken until its record is complete: a
+/// function that works on after its answer still has an instance.
 pub(crate) async fn run(
     platform: &Arc<Platform>,
     live: &Arc<Live>,
@@ -62,24 +61,36 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    async fn take(platform: &Platform, live: &Live, slot: &Slot) -> Result<Seat, Refusal> {
-        let begun = Instant::now();
-        let seat = |places| Seat {
-            places,
-            queued: begun.elapsed(),
-        };
-        if let Some(own) = live.admission.try_enter()
-            && let Some(host) = platform.admission().try_enter()
-        {
-            return Ok(seat([own, host]));
+    /// Places for a call, if they are free and nobody waits for them.
+    pub(crate) fn try_take(platform: &Platform, live: &Live) -> Option<Seat> {
+        let own = live.admission.try_enter()?;
+        let host = platform.admission().try_enter_for(&live.admission)?;
+        Some(Seat {
+            places: [own, host],
+            queued: Duration::ZERO,
+        })
+    }
+
+    /// Places for a call, at once or after waiting in line. Every refusal is counted.
+    pub(crate) async fn take(
+        platform: &Platform,
+        live: &Live,
+        slot: &Slot,
+    ) -> Result<Seat, Refusal> {
+        if let Some(seat) = Seat::try_take(platform, live) {
+            return Ok(seat);
         }
+        let begun = Instant::now();
         let series = slot.series(platform.ledger(), platform.telemetry());
         let _waiting = series.wait();
         let own = live.admission.enter().await;
         let own = own.map_err(|full| function_full(platform, live, full))?;
-        let host = platform.admission().enter().await;
+        let host = platform.admission().enter_for(&live.admission).await;
         let host = host.map_err(|full| host_full(platform, full))?;
-        Ok(seat([own, host]))
+        Ok(Seat {
+            places: [own, host],
+            queued: begun.elapsed(),
+        })
     }
 
     /// [`run`] for a call that has its places.
@@ -92,7 +103,8 @@ impl Seat {
         ticket: &Ticket,
         request: Request<Bytes>,
     ) -> Result<Ran, Refusal> {
-        let (function, init) = platform.load(live, slot).await?;
+        let Seat { places, queued } = self;
+        let (function, init) = platform.load(slot).await?;
         let book = Arc::new(Book {
             platform: platform.clone(),
             slot: slot.clone(),
@@ -101,14 +113,15 @@ impl Seat {
             phase: phase(request.uri().path()),
             begun: Timestamp::now(),
             memory_limit: live.rules.policy.limits.memory,
-            queued: self.queued,
+            queued,
             init: init.or(ticket.init),
             page: Mutex::default(),
         });
         let receiver = book.clone();
         let handled = function
             .handle_metered(request.map(Full::new), move |invocation| {
-                receiver.ran(invocation)
+                receiver.ran(invocation);
+                drop(places);
             })
             .await;
         match handled {
@@ -116,7 +129,6 @@ impl Seat {
                 book.answered(response.status().as_u16());
                 Ok(Ran {
                     response,
-                    places: self.places,
                     record: book,
                 })
             }
@@ -148,7 +160,7 @@ impl Queued {
         let host = match own.is_place() {
             false => None,
             true => {
-                let host = platform.admission().claim();
+                let host = platform.admission().claim_for(&live.admission);
                 Some(host.ok_or_else(|| host_full(platform, NoPlace::Line))?)
             }
         };
@@ -156,13 +168,14 @@ impl Queued {
     }
 
     /// Its places, however long that takes.
-    pub(crate) async fn seat(self, platform: &Platform, slot: &Slot) -> Seat {
+    pub(crate) async fn seat(self, platform: &Platform, live: &Live, slot: &Slot) -> Seat {
         let series = slot.series(platform.ledger(), platform.telemetry());
         let _waiting = series.wait();
-        let own = self.own.place().await;
+        let own = self.own.place(live.admission.enter_at_last()).await;
+        let at_last = platform.admission().enter_at_last_for(&live.admission);
         let host = match self.host {
-            Some(claim) => claim.place().await,
-            None => platform.admission().enter_at_last().await,
+            Some(claim) => claim.place(at_last).await,
+            None => at_last.await,
         };
         Seat {
             places: [own, host],
@@ -178,14 +191,14 @@ fn function_full(platform: &Platform, live: &Live, full: NoPlace) -> Refusal {
         live.admission.capacity().places,
         live.name()
     );
-    Refusal::new(Cause::Throttled(ThrottleCause::Concurrency), text)
+    Refusal::brief(Cause::Throttled(ThrottleCause::Concurrency), text)
 }
 
 fn host_full(platform: &Platform, full: NoPlace) -> Refusal {
     reject(platform, full);
     let places = platform.admission().capacity().places;
     let text = format!("all {places} places of this server are taken; try again in a second");
-    Refusal::new(Cause::Full, text)
+    Refusal::brief(Cause::Full, text)
 }
 
 fn reject(platform: &Platform, full: NoPlace) {
@@ -381,6 +394,7 @@ fn fault(failure: &Failure) -> Fault {
         Failure::Deadline { .. } => Fault::Deadline,
         Failure::Memory { .. } => Fault::Memory,
         Failure::Table { .. } => Fault::Table,
+        Failure::Fuel { .. } => Fault::Fuel,
         Failure::Trap(_) => Fault::Trap,
         Failure::NoResponse => Fault::NoResponse,
         Failure::ErrorCode(_) => Fault::ErrorCode,

@@ -137,7 +137,7 @@ impl Service {
             Wants::Load(target) => {
                 let (live, slots) = self.operated(&target, request).await?;
                 for slot in &slots {
-                    if let Err(refusal) = self.platform.load(&live, slot).await {
+                    if let Err(refusal) = self.platform.load(slot).await {
                         return done(Err(Refused::of(refusal, &live, &target.qualifier)));
                     }
                 }
@@ -178,7 +178,8 @@ impl Service {
             .read(body, live.rules.body_limit)
             .await
             .map_err(refused)?;
-        let (function, init) = self.platform.load(live, slot).await.map_err(refused)?;
+        let slot = &admitted.chosen.slot;
+        let (function, init) = self.platform.load(slot).await.map_err(refused)?;
         course.cold = init.is_some();
         let callee = slot.callee(|| function.card().map(str::to_owned)).clone();
         let mut ticket = Ticket {
@@ -261,7 +262,7 @@ impl Service {
         let (platform, live) = (self.platform.clone(), live.clone());
         let (slot, meter) = (admitted.chosen.slot.clone(), admitted.meter.clone());
         self.platform.detached().spawn(async move {
-            let seat = queued.seat(&platform, &slot).await;
+            let seat = queued.seat(&platform, &live, &slot).await;
             let ran = seat
                 .run(&platform, &live, &slot, meter, &ticket, request)
                 .await;
@@ -278,7 +279,7 @@ impl Service {
 
     async fn read(&self, body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
         let wait = Duration::from_millis(self.platform.document().connections.body_wait_ms);
-        body::read(body, limit, wait)
+        body::read_within(body, limit, wait, self.platform.room())
             .await
             .inspect_err(|refusal| self.count(refusal))
     }

@@ -13,7 +13,7 @@ mod service;
 mod shadow;
 
 pub(crate) use admission::{Admission, Capacity};
-pub(crate) use body::read as read_body;
+pub(crate) use body::{Room, read as read_body};
 pub(crate) use refusal::{Cause, Refusal};
 pub use route::{Route, RouteError};
 pub(crate) use routes::Routes;

@@ -15,6 +15,8 @@ pub(crate) struct Refusal {
     headers: Option<Box<HeaderMap>>,
     /// What the invocation that failed left in the log.
     log: Option<Box<Log>>,
+    /// Whether there may be room in a second.
+    is_brief: bool,
 }
 
 /// Kinds of [`Refusal`]s; each has one status.
@@ -82,6 +84,7 @@ impl Refusal {
             text: text.into(),
             headers: None,
             log: None,
+            is_brief: false,
         }
     }
 
@@ -92,6 +95,14 @@ impl Refusal {
     /// Whether there was no room, so that nothing ran.
     pub(crate) fn is_overload(&self) -> bool {
         matches!(self.cause, Cause::Full | Cause::Throttled(_))
+    }
+
+    /// For want of room that may be there in a second; the answer says so.
+    pub(crate) fn brief(cause: Cause, text: impl Into<String>) -> Self {
+        Refusal {
+            is_brief: true,
+            ..Refusal::new(cause, text)
+        }
     }
 
     /// Header fields that the refusal carries, to be added to.
@@ -124,17 +135,14 @@ impl Refusal {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        match self.cause {
-            Cause::Full | Cause::Throttled(ThrottleCause::Concurrency) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Cause::Method => {
-                headers.insert(
-                    ALLOW,
-                    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-                );
-            }
-            _ => {}
+        if self.is_brief {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.cause == Cause::Method {
+            headers.insert(
+                ALLOW,
+                HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            );
         }
         for (name, value) in self.headers.into_iter().flat_map(|headers| *headers) {
             if let Some(name) = name {
@@ -153,7 +161,7 @@ impl From<Failure> for Refusal {
             Failure::Memory { .. } | Failure::Table { .. } | Failure::Fuel { .. } => {
                 Cause::Resources
             }
-            Failure::Capacity { .. } => Cause::Full,
+            Failure::Capacity { .. } => return Refusal::brief(Cause::Full, failure.to_string()),
             Failure::Trap(_)
             | Failure::NoResponse
             | Failure::ErrorCode(_)

@@ -1,5 +1,6 @@
 //! One request: which function it is for, whether it may call, what it answers.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,16 +11,17 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyaline_control::{AliasName, Qualifier, StickyKey, VersionNumber};
 use hyaline_doors::{Door as ForeignDoor, Target, ThrottleCause, Wanted, Wants};
-use hyaline_gateway::{Allowance, Caller, Refused, RequestId, spend};
+use hyaline_gateway::{Allowance, Caller, Expression, MappingRefusal, Refused, RequestId, spend};
 use hyaline_metering::{Meter, Subject};
 use hyaline_runtime::ResponseBody;
 use hyaline_telemetry::{Rejection, RouteSeries, Span, SpanEnd, TraceContext, Trigger};
 use hyper::body::{Body as _, Incoming};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::answer::AnswerBody;
 use super::body;
-use super::call::{Ran, Ticket, run};
+use super::call::{Ran, Seat, Ticket};
 use super::forward;
 use super::refusal::{Cause, Refusal};
 use super::route::Matched;
@@ -51,6 +53,8 @@ pub(crate) struct Service {
     pub(super) platform: Arc<Platform>,
     /// Requests that no function's route takes.
     own: Arc<RouteSeries>,
+    /// Turns of those whose bodies are mapped.
+    mapping: Semaphore,
 }
 
 /// A request that was let in: who sends it and what is left to it.
@@ -64,7 +68,12 @@ pub(super) struct Admitted {
 impl Service {
     pub(crate) fn new(platform: Arc<Platform>) -> Self {
         let own = platform.telemetry().route("");
-        Service { platform, own }
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Service {
+            platform,
+            own,
+            mapping: Semaphore::new(processors),
+        }
     }
 
     async fn try_answer(
@@ -233,16 +242,21 @@ impl Service {
             let limit = live.rules.body_limit;
             let wait =
                 std::time::Duration::from_millis(self.platform.document().connections.body_wait_ms);
-            let mut body = body::read(body, limit, wait)
+            let mut body = body::read_within(body, limit, wait, self.platform.room())
                 .await
                 .inspect_err(|refusal| self.count(refusal))?;
+            let slot = &admitted.chosen.slot;
+            let with = |refusal| with_allowance(refusal, &admitted.allowance);
+            // A mapping makes many times its length of a body: only what has a place is mapped.
+            let seat = Seat::take(&self.platform, live, slot).await.map_err(with)?;
             if let Some(mapping) = live
                 .rules
                 .mappings
                 .as_ref()
                 .and_then(|all| all.request(&path))
             {
-                body = mapped(mapping, &body, limit, |error| match error.is_too_long() {
+                let mapped = self.mapped(mapping, &body, limit).await;
+                body = mapped.map_err(|error| match error.is_too_long() {
                     true => Refusal::new(Cause::TooLarge, error.to_string()),
                     false => Refusal::malformed(error.to_string()),
                 })?;
@@ -258,10 +272,12 @@ impl Service {
             };
             let request = Request::from_parts(head, body);
             let repeat = Repeat::wanted(&self.platform, live, &admitted.chosen, &ticket, &request);
-            let slot = &admitted.chosen.slot;
-            let ran = run(&self.platform, live, slot, admitted.meter, &ticket, request).await;
+            let meter = admitted.meter;
+            let ran = seat
+                .run(&self.platform, live, slot, meter, &ticket, request)
+                .await;
             let mut answer = match Repeat::beside(repeat, ran).await {
-                Err(refusal) => return Err(with_allowance(refusal, &admitted.allowance)),
+                Err(refusal) => return Err(with(refusal)),
                 Ok(ran) => self.finish(live, &path, ran).await?,
             };
             admitted.allowance.write(answer.headers_mut());
@@ -307,17 +323,29 @@ impl Service {
             .as_ref()
             .and_then(|all| all.response(path));
         let Some(mapping) = mapping.filter(|_| ran.response.status().as_u16() == 200) else {
-            return Ok(ran
-                .response
-                .map(|body| AnswerBody::of_function(body, ran.places)));
+            return Ok(ran.response.map(AnswerBody::of_function));
         };
         let (mut head, body) = ran.response.into_parts();
         let body = whole(body).await?;
-        let body = mapped(mapping, &body, LONGEST_MAPPED, |error| {
-            Refusal::new(Cause::Unmappable, error.to_string())
-        })?;
+        let body = self
+            .mapped(mapping, &body, LONGEST_MAPPED)
+            .await
+            .map_err(|error| Refusal::new(Cause::Unmappable, error.to_string()))?;
         head.headers.remove(CONTENT_LENGTH);
         Ok(Response::from_parts(head, AnswerBody::own(body)))
+    }
+
+    /// What a mapping makes of a body. An expression that goes through its body once for each of its items may take most
+    /// of a second: whoever else waits for this thread is served by another one meanwhile, and no more bodies are mapped
+    /// at once than there are processors.
+    async fn mapped(
+        &self,
+        mapping: &Expression,
+        body: &[u8],
+        longest: usize,
+    ) -> Result<Bytes, MappingRefusal> {
+        let _turn = self.mapping.acquire().await;
+        tokio::task::block_in_place(|| mapping.map(body, longest)).map(Bytes::from)
     }
 
     /// Lets a call in: enabled, allowed, within rates and budgets. Refusals are counted.
@@ -407,8 +435,8 @@ impl Service {
         now: Timestamp,
     ) -> Result<Caller, Refusal> {
         let gate = &live.rules.gate;
-        // A token may name two sources of keys at most: an issuer's, and what replaces them.
-        for _ in 0..2 {
+        // An issuer may be named with two sources of keys, each of which may have to be read first.
+        for _ in 0..3 {
             match gate.admit(self.platform.keys(), headers, live.name(), now) {
                 Ok(caller) => return Ok(caller),
                 Err(Refused::NeedsKeys(source)) => self.platform.read_issuer(source).await,
@@ -436,6 +464,7 @@ impl Service {
         let counted = match refusal.cause {
             Cause::TooLarge => Rejection::BodyTooLarge,
             Cause::Slow => Rejection::SlowClient,
+            Cause::Full => Rejection::QueueFull,
             _ => Rejection::Malformed,
         };
         self.platform.telemetry().rejected(counted);
@@ -495,19 +524,6 @@ pub(super) async fn whole(body: ResponseBody) -> Result<Bytes, Refusal> {
             ),
         }
     })
-}
-
-/// What a mapping makes of a body. An expression that goes through its body once for each of its items may take most of
-/// a second: whoever else waits for this thread is served by another one meanwhile.
-fn mapped(
-    mapping: &hyaline_gateway::Expression,
-    body: &[u8],
-    longest: usize,
-    refuse: impl FnOnce(hyaline_gateway::MappingRefusal) -> Refusal,
-) -> Result<Bytes, Refusal> {
-    tokio::task::block_in_place(|| mapping.map(body, longest))
-        .map(Bytes::from)
-        .map_err(refuse)
 }
 
 /// What no function should have to look at.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use hyaline_gateway::Caller;
 use hyaline_runtime::ResponseBody;
 use hyaline_telemetry::Trigger;
 use hyper::body::Body as _;
 use jiff::Timestamp;
 
-use super::call::{Ran, Ticket, run};
+use super::call::{Ran, Seat, Ticket};
 use super::refusal::Refusal;
 use super::service::whole;
 use crate::platform::{Chosen, Live, Platform, Slot};
@@ -42,6 +43,7 @@ impl Repeat {
             live: live.clone(),
             slot,
             ticket: Ticket {
+                caller: Caller::ANONYMOUS,
                 trigger: Trigger::Other,
                 init: None,
                 wants_log: false,
@@ -52,7 +54,8 @@ impl Repeat {
     }
 
     /// Hands on the answer of the call, and repeats it on a task of its own, behind the caller's back. Only answers that
-    /// the function has finished are compared; a repetition that finds no place is left out.
+    /// the function has finished are compared. The caller does not pay for it, and no caller waits for it: a repetition
+    /// that finds no place free is left out.
     pub(super) async fn beside(
         repeat: Option<Self>,
         ran: Result<Ran, Refusal>,
@@ -89,7 +92,12 @@ impl Repeat {
         if meter.spent(Timestamp::now()).is_some() {
             return;
         }
-        let ran = run(&platform, &live, &slot, meter, &ticket, request).await;
+        let Some(seat) = Seat::try_take(&platform, &live) else {
+            return;
+        };
+        let ran = seat
+            .run(&platform, &live, &slot, meter, &ticket, request)
+            .await;
         let equal = match ran {
             Ok(ran) => {
                 let status = ran.response.status();

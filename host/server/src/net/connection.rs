@@ -2,25 +2,27 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::Watcher;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
-use super::beginning::Beginning;
+use super::connections::Signal;
 use super::listener::{Bounds, Door, Place};
 use super::tls::Certificate;
+use super::traffic::{Traffic, Verdict};
 
 /// How long a client may take for its part of a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a client that has asked nothing for too long may take to hear that the connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Said to a client for whom there is no place. Not a `Refusal`: no request was read.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
@@ -43,7 +45,7 @@ pub(super) async fn converse<D: Door>(
     bounds: Bounds,
     certificate: Option<Arc<Certificate>>,
     door: Arc<D>,
-    watcher: Watcher,
+    mut signal: Signal,
     place: Place,
 ) {
     // Answers are written whole; waiting to fill a packet would only delay them. If it cannot be set, they are late.
@@ -51,45 +53,75 @@ pub(super) async fn converse<D: Door>(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(bounds.write_wait));
     let stream = Box::pin(stream);
-    let (client, builder) = (peer.client, bounds.builder);
-    match certificate {
-        None => {
-            let stream = Beginning::new(stream, bounds.head_wait);
-            serve(stream, peer, builder, door, watcher).await;
-        }
-        Some(certificate) => {
-            let accepted = tokio::time::timeout(HANDSHAKE, certificate.acceptor().accept(stream));
-            match accepted.await {
-                Ok(Ok(stream)) => {
-                    let stream = Beginning::new(stream, bounds.head_wait);
-                    serve(stream, peer, builder, door, watcher).await;
+    let client = peer.client;
+    let told = signal.clone();
+    let conversation = async {
+        match certificate {
+            None => serve(stream, peer, bounds, door, told).await,
+            Some(certificate) => {
+                let accepted =
+                    tokio::time::timeout(HANDSHAKE, certificate.acceptor().accept(stream));
+                match accepted.await {
+                    Ok(Ok(stream)) => serve(stream, peer, bounds, door, told).await,
+                    Ok(Err(error)) => tracing::debug!(%client, %error, "no TLS connection"),
+                    Err(_elapsed) => tracing::debug!(%client, "the TLS handshake took too long"),
                 }
-                Ok(Err(error)) => tracing::debug!(%client, %error, "no TLS connection"),
-                Err(_elapsed) => tracing::debug!(%client, "the TLS handshake took too long"),
             }
         }
+    };
+    tokio::select! {
+        () = conversation => {}
+        () = signal.cut() => tracing::debug!(%client, "a connection was cut off"),
     }
     drop(place);
 }
 
-async fn serve<S, D>(
-    stream: S,
-    peer: Peer,
-    builder: auto::Builder<TokioExecutor>,
-    door: Arc<D>,
-    watcher: Watcher,
-) where
+async fn serve<S, D>(stream: S, peer: Peer, bounds: Bounds, door: Arc<D>, mut signal: Signal)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     D: Door,
 {
     let client = peer.client;
+    let traffic = Traffic::new(bounds.write_wait, bounds.head_wait, Instant::now());
+    let carried = traffic.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(door.answer(request, peer).await) }
+        let (door, asked) = (door.clone(), carried.ask());
+        async move {
+            let response = door.answer(request, peer).await;
+            Ok::<_, Infallible>(response.map(|body| asked.answer(body)))
+        }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), answer);
-    if let Err(error) = watcher.watch(connection.into_owned()).await {
-        tracing::debug!(%client, %error, "a connection ended early");
+    let connection = bounds
+        .builder
+        .serve_connection(TokioIo::new(stream), answer);
+    let mut connection = pin!(connection.into_owned());
+    let mut is_closing = false;
+    loop {
+        let patience = match traffic.verdict(Instant::now()) {
+            Verdict::Goes(patience) => patience,
+            Verdict::Idle if !is_closing => {
+                is_closing = true;
+                connection.as_mut().graceful_shutdown();
+                FAREWELL
+            }
+            verdict => {
+                tracing::debug!(%client, ?verdict, "a connection was closed");
+                return;
+            }
+        };
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%client, %error, "a connection ended early");
+                }
+                return;
+            }
+            () = signal.closing(), if !is_closing => {
+                is_closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = tokio::time::sleep(patience) => {}
+        }
     }
 }
 

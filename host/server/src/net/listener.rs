@@ -9,13 +9,13 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::connection::{Peer, converse, turn_away};
+use super::connections::{Connections, Requests};
 use super::tls::Certificate;
 use crate::configuration::ConnectionsDocument;
 
@@ -31,7 +31,10 @@ const TURNED_AWAY_AT_ONCE: u32 = 64;
 /// What answers the requests of a listener.
 pub(crate) trait Door: Send + Sync + 'static {
     /// The body of its answers.
-    type Body: Body<Data = bytes::Bytes, Error: std::error::Error + Send + Sync> + Send + 'static;
+    type Body: Body<Data = bytes::Bytes, Error: std::error::Error + Send + Sync>
+        + Unpin
+        + Send
+        + 'static;
 
     /// Answers one request.
     fn answer(
@@ -44,7 +47,7 @@ pub(crate) trait Door: Send + Sync + 'static {
 /// What the clients of a listener may do.
 #[derive(Clone)]
 pub(crate) struct Bounds {
-    pub(super) builder: auto::Builder<TokioExecutor>,
+    pub(super) builder: auto::Builder<Requests>,
     most: u32,
     pub(super) write_wait: Duration,
     pub(super) head_wait: Duration,
@@ -52,8 +55,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(crate) fn new(connections: &ConnectionsDocument, streams: u32) -> Self {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+    pub(crate) fn new(connections: &ConnectionsDocument, streams: u32, all: &Connections) -> Self {
+        let mut builder = auto::Builder::new(Requests::new(all.signal()));
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -101,13 +104,13 @@ impl Drop for Place {
     }
 }
 
-/// Accepts connections until `stop` says so, then takes no new ones. The connections that are open go on under `graceful`.
+/// Accepts connections until `stop` says so, then takes no new ones. The connections that are open go on among `all`.
 pub(crate) async fn listen<D: Door>(
     listener: TcpListener,
     bounds: Bounds,
     certificate: Option<Arc<Certificate>>,
     door: Arc<D>,
-    graceful: Arc<GracefulShutdown>,
+    all: Arc<Connections>,
     mut stop: watch::Receiver<bool>,
 ) {
     let turned_away = Arc::new(AtomicU32::new(0));
@@ -128,7 +131,7 @@ pub(crate) async fn listen<D: Door>(
                         bounds.clone(),
                         certificate.clone(),
                         door.clone(),
-                        graceful.watcher(),
+                        all.signal(),
                         place,
                     ));
                 }
@@ -150,16 +153,6 @@ pub(crate) async fn listen<D: Door>(
             }
         }
     }
-}
-
-/// Waits until the open connections have answered what they were asked; `false` when that took longer than `patience`.
-pub(crate) async fn drain(graceful: Arc<GracefulShutdown>, patience: Duration) -> bool {
-    let Some(graceful) = Arc::into_inner(graceful) else {
-        return false;
-    };
-    tokio::time::timeout(patience, graceful.shutdown())
-        .await
-        .is_ok()
 }
 
 /// The address a listener has.

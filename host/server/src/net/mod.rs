@@ -1,11 +1,13 @@
 //! Listening: connections, their bounds, transport security, draining.
 
-mod beginning;
 mod connection;
+mod connections;
 mod listener;
 mod tls;
+mod traffic;
 
 pub(crate) use connection::Peer;
-pub(crate) use listener::{Bounds, Door, bind, drain, listen};
+pub(crate) use connections::Connections;
+pub(crate) use listener::{Bounds, Door, bind, listen};
 pub(crate) use tls::Certificate;
 pub use tls::CertificateError;

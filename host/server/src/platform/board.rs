@@ -1,6 +1,7 @@
 //! What calls look things up in: functions by name, functions by route. Replaced as a whole after each change, so that a
 //! call sees one state of all.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
@@ -51,8 +52,15 @@ impl View {
         &self.routes
     }
 
+    /// A disabled function leaves a route that another one answers at to that one.
     fn insert(&mut self, live: Arc<Live>) {
         for route in &live.rules.routes {
+            let holder = self.routes.same(route);
+            if holder.is_some_and(|holder| holder.live.function().is_enabled())
+                && !live.function().is_enabled()
+            {
+                continue;
+            }
             let served = Served {
                 live: live.clone(),
                 route: route.as_str().into(),
@@ -152,17 +160,20 @@ impl Board {
         }
     }
 
-    /// The function whose route takes the same paths as one of `routes`, other than `name`.
+    /// The enabled function whose route takes the same paths as one of `routes`, other than `name` and those `yielding`.
     pub(crate) fn conflict(
         &self,
         name: &FunctionName,
         routes: &[Route],
+        yielding: &BTreeSet<FunctionName>,
     ) -> Option<(String, FunctionName)> {
         let view = self.view.load();
         routes.iter().find_map(|route| {
             let served = view.routes().same(route)?;
             let other = served.live.name();
-            (other != name).then(|| (route.as_str().to_owned(), other.clone()))
+            let is_in_the_way =
+                other != name && served.live.function().is_enabled() && !yielding.contains(other);
+            is_in_the_way.then(|| (route.as_str().to_owned(), other.clone()))
         })
     }
 }

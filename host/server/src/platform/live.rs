@@ -12,7 +12,9 @@ use hyaline_gateway::{
     RateError,
 };
 use hyaline_registry::Function;
-use hyaline_runtime::{AllowedHosts, AllowedHostsError, Limits, Policy, Reuse};
+use hyaline_runtime::{
+    AllowedHosts, AllowedHostsError, Limits, MOST_TABLE_ELEMENTS, Policy, Reuse,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::slot::Slot;
@@ -133,7 +135,7 @@ impl Defaults {
             most: Limits {
                 deadline: Duration::from_millis(900_000),
                 memory: 4096 << 20,
-                table_elements: 10_000_000,
+                table_elements: MOST_TABLE_ELEMENTS,
                 ..limits.clone()
             },
             limits,
@@ -249,6 +251,7 @@ impl Live {
                     version.number(),
                     *version.digest(),
                     fuel,
+                    rules.policy.clone(),
                 )),
             }
         });

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use hyaline_control::Digest;
 use hyaline_registry::Registry;
 use hyaline_runtime::{Engine, EngineConfig, EngineError, Function, LoadError, Policy, Summary};
 use hyaline_telemetry::Telemetry;
@@ -81,7 +82,6 @@ impl Loader {
     pub(crate) async fn obtain(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        policy: &Policy,
     ) -> Result<(Arc<Function>, Option<Duration>), Refusal> {
         let started = Instant::now();
         if let Some(function) = slot.loaded(started) {
@@ -91,14 +91,15 @@ impl Loader {
         if let Some(function) = slot.loaded(Instant::now()) {
             return Ok((function, None));
         }
-        let policies = slot.policies();
-        let (loader, wanted, policy) = (self.clone(), slot.clone(), policy.clone());
-        let function = tokio::task::spawn_blocking(move || loader.load(&wanted, policy))
+        let policy = slot.policy();
+        let (loader, wanted, under) = (self.clone(), slot.clone(), Policy::clone(&policy));
+        let function = tokio::task::spawn_blocking(move || loader.load(&wanted, under))
             .await
             .map_err(|_| unloadable(slot, "loading was interrupted"))??;
         let function = Arc::new(function);
-        slot.fill(function.clone(), policies, Instant::now());
-        self.count(slot);
+        if slot.fill(function.clone(), &policy, Instant::now()) {
+            self.count(slot);
+        }
         Ok((function, Some(started.elapsed())))
     }
 
@@ -189,6 +190,13 @@ impl Loader {
         self.evict(&mut loaded, slot);
     }
 
+    /// Removes what was compiled from components that no version has. One that is loaded stays loaded.
+    pub(crate) fn discard(&self, components: &[Digest]) {
+        // Both engines have the same cache.
+        self.plain
+            .forget(components.iter().map(|digest| *digest.as_bytes()));
+    }
+
     fn evict(&self, loaded: &mut HashMap<usize, Arc<Slot>>, slot: &Arc<Slot>) {
         loaded.remove(&(Arc::as_ptr(slot) as usize));
         if slot.evict() {
@@ -226,4 +234,67 @@ pub enum PrepareError {
     /// It is refused.
     #[error(transparent)]
     Load(#[from] LoadError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::guests;
+    use hyaline_control::{FunctionName, VersionNumber};
+
+    fn deadline(millis: u64) -> Policy {
+        let mut policy = Policy::default();
+        policy.limits.deadline = Duration::from_millis(millis);
+        policy
+    }
+
+    fn loaded_under(slot: &Slot) -> Option<u64> {
+        let function = slot.loaded(Instant::now())?;
+        Some(function.limits().deadline.as_millis() as u64)
+    }
+
+    #[tokio::test]
+    async fn a_function_is_loaded_under_the_latest_settings_whatever_came_between() {
+        let registry = Registry::in_directory_of_its_own().unwrap();
+        let digest = *registry.put_component(&guests::hello()).unwrap().digest();
+        let telemetry =
+            Telemetry::start(hyaline_telemetry::Config::new("test", "0", "test")).unwrap();
+        let config = EngineConfig {
+            concurrency: 2,
+            cache: Some(registry.directory().join("cache")),
+            ..EngineConfig::default()
+        };
+        let bounds = MemoryDocument::default();
+        let loader = Arc::new(Loader::new(registry, config, bounds, telemetry).unwrap());
+        let slot = Arc::new(Slot::new(
+            FunctionName::new("f").unwrap(),
+            VersionNumber::new(1).unwrap(),
+            digest,
+            false,
+            deadline(1000),
+        ));
+
+        // Changed between the admission of a call and its load.
+        slot.adopt(&deadline(2000));
+        loader.obtain(&slot).await.unwrap();
+        assert_eq!(loaded_under(&slot), Some(2000));
+
+        // Changed while it was loaded.
+        loader.forget(&slot);
+        let policy = slot.policy();
+        let function = Arc::new(loader.load(&slot, Policy::clone(&policy)).unwrap());
+        slot.adopt(&deadline(3000));
+        assert!(!slot.fill(function, &policy, Instant::now()));
+        assert_eq!(loaded_under(&slot), None);
+        loader.obtain(&slot).await.unwrap();
+        assert_eq!(loaded_under(&slot), Some(3000));
+
+        // Changed while it is loaded, and after it was evicted.
+        slot.adopt(&deadline(4000));
+        assert_eq!(loaded_under(&slot), Some(4000));
+        assert_eq!(loader.count_loaded(), 1);
+        loader.forget(&slot);
+        slot.adopt(&deadline(5000));
+        assert_eq!((loaded_under(&slot), loader.count_loaded()), (None, 0));
+    }
 }

@@ -15,6 +15,8 @@ use super::Platform;
 const FLUSH: Duration = Duration::from_secs(1);
 /// How often old usage is merged and deleted, and issuers are asked again.
 const SELDOM: Duration = Duration::from_secs(60);
+/// The latest days of usage that are kept by the hour: a month, whatever its length.
+const HOURLY_DAYS: u32 = 35;
 
 impl Platform {
     /// Says that a call came. One atomic load as a rule.
@@ -47,7 +49,7 @@ impl Platform {
             evict_in = self.loader.sweep(now);
             if now.duration_since(seldom) >= SELDOM {
                 seldom = now;
-                self.refresh_issuers().await;
+                self.refresh_issuers();
                 self.prune().await;
             }
         }
@@ -74,10 +76,7 @@ impl Platform {
 
     async fn prune(&self) {
         let ledger = self.ledger.clone();
-        let retention = Retention {
-            daily_days: self.document.prices.keep_days,
-            ..Retention::default()
-        };
+        let retention = retention(self.document.prices.keep_days);
         let pruned =
             tokio::task::spawn_blocking(move || ledger.prune(Timestamp::now(), retention)).await;
         if let Ok(Err(error)) = pruned {
@@ -116,6 +115,29 @@ impl Platform {
                     spent_usd: status.spent_usd,
                 })
                 .collect(),
+        }
+    }
+}
+
+fn retention(keep_days: u32) -> Retention {
+    Retention {
+        hourly_days: keep_days.min(HOURLY_DAYS),
+        daily_days: keep_days,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_kept_no_longer_than_configured() {
+        for (keep_days, hourly_days) in [(0, 0), (10, 10), (35, 35), (400, 35)] {
+            let kept = retention(keep_days);
+            assert_eq!(
+                (kept.hourly_days, kept.daily_days),
+                (hourly_days, keep_days)
+            );
         }
     }
 }

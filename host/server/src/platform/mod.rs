@@ -6,6 +6,10 @@ mod board;
 mod budgets;
 mod detached;
 mod events;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests here need few of them")]
+#[path = "../../../runtime/tests/guests/mod.rs"]
+mod guests;
 mod issuers;
 mod live;
 mod loader;
@@ -15,11 +19,12 @@ mod memory;
 mod slot;
 mod summary;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use hyaline_control::{EventKind, FunctionName, FunctionState, Settings};
+use hyaline_control::{Digest, EventKind, FunctionName, FunctionState, Settings};
 use hyaline_gateway::{Issuers, Keys};
 use hyaline_metering::{Ledger, PriceTable, Subject};
 use hyaline_registry::{ChangeError, Deployed, Deployment, Function, Promote, Registry, Target};
@@ -29,7 +34,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::configuration::{Document, LogInvocations};
-use crate::data::{Admission, Capacity, Refusal};
+use crate::data::{Admission, Capacity, Refusal, Room, Route};
 use crate::error::StartError;
 
 pub use applier::{Applier, ApplyError};
@@ -42,6 +47,7 @@ pub use log::start_log;
 pub(crate) use memory::{cpu_seconds, resident};
 pub(crate) use slot::Slot;
 
+use issuers::Readers;
 use live::{Defaults, Rules};
 use summary::Summary;
 
@@ -52,13 +58,16 @@ pub(crate) struct Platform {
     loader: Arc<Loader>,
     keys: Arc<Keys>,
     issuers: Arc<Issuers>,
+    readers: Readers,
     ledger: Ledger,
     telemetry: Telemetry,
     events: Events,
     defaults: Arc<Defaults>,
     /// Places of the whole host.
-    admission: Arc<Admission>,
+    admission: Admission,
     detached: Detached,
+    /// Room for the bodies of calls.
+    room: Room,
     document: Document,
     started: Timestamp,
     /// One change of what functions are called by at a time, so that two cannot take the same route.
@@ -154,12 +163,17 @@ impl Platform {
             move |committed| board.committed(committed)
         });
         let platform = Arc::new(Platform {
-            admission: Arc::new(Admission::new(Capacity {
+            admission: Admission::of_host(Capacity {
                 places: document.concurrency,
                 queue: document.queue,
                 wait: std::time::Duration::from_millis(document.queue_wait_ms),
-            })),
+            }),
             detached: Detached::new(),
+            room: Room::new(match document.connections.bodies_mib {
+                0 => memory::available_to_process()
+                    .map_or(u64::MAX >> 20, |bytes| (bytes >> 22).max(1)),
+                mib => mib,
+            }),
             document: document.clone(),
             started,
             changing: Mutex::new(()),
@@ -173,6 +187,7 @@ impl Platform {
             loader,
             keys,
             issuers,
+            readers: Readers::default(),
             ledger,
             telemetry,
             events,
@@ -211,13 +226,17 @@ impl Platform {
         &self.events
     }
 
-    pub(crate) fn admission(&self) -> &Arc<Admission> {
+    pub(crate) fn admission(&self) -> &Admission {
         &self.admission
     }
 
     /// Calls that nobody waits for but the host itself.
     pub(crate) fn detached(&self) -> &Detached {
         &self.detached
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     pub(crate) fn document(&self) -> &Document {
@@ -305,14 +324,39 @@ impl Platform {
         let settings = settings.or(function.map(|function| &**function.settings()));
         let fuel = settings.is_some_and(|settings| settings.limits.fuel.is_some());
         let prepared = self.loader.prepare(name.as_str(), component, fuel)?;
+        let deployed = self.deploy_prepared(name, expected, component, &prepared, deployment);
+        if deployed.is_err() {
+            let digest = Digest::from_bytes(prepared.digest());
+            let catalog = self.registry.catalog();
+            let mut versions = catalog.functions().flat_map(|function| function.versions());
+            if !versions.any(|version| *version.digest() == digest) {
+                self.loader.discard(&[digest]);
+            }
+        }
+        deployed
+    }
+
+    fn deploy_prepared(
+        &self,
+        name: &FunctionName,
+        expected: Option<u64>,
+        component: &[u8],
+        prepared: &hyaline_runtime::Summary,
+        deployment: NewVersion,
+    ) -> Result<Deployed, PlatformError> {
         if !prepared.has_http_door() {
             return Err(PlatformError::NoHttpDoor);
         }
+        let catalog = self.registry.catalog();
+        let function = catalog.function(name);
+        let settings = deployment.settings.as_ref();
+        let settings = settings.or(function.map(|function| &**function.settings()));
         let summary = Summary::of_card(prepared.card());
         let kept = self.registry.put_component(component)?;
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if function.is_none() || deployment.settings.is_some() {
-            self.judge(name, &settings.cloned().unwrap_or_default())?;
+            let settings = settings.cloned().unwrap_or_default();
+            self.judge(name, &settings, &deployment.yielding)?;
         }
         let budget = deployment.settings.as_ref().map(|settings| settings.budget);
         let promoted = deployment.promote == Promote::Live;
@@ -328,10 +372,10 @@ impl Platform {
             },
             now,
         )?;
-        drop(changing);
         if let Some(budget) = budget {
             self.set_budget(&Subject::Function(name.clone()), budget)?;
         }
+        drop(changing);
         if deployed.is_new {
             let live = if promoted {
                 ", and `live` leads to it"
@@ -352,12 +396,12 @@ impl Platform {
         settings: &Settings,
     ) -> Result<(), PlatformError> {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.judge(name, settings)?;
+        self.judge(name, settings, &BTreeSet::new())?;
         let target = self.target(name, expected);
         self.registry
             .set_settings(target, settings, Timestamp::now())?;
-        drop(changing);
         self.set_budget(&Subject::Function(name.clone()), settings.budget)?;
+        drop(changing);
         self.events.add(
             EventKind::SettingsChanged,
             name.as_str(),
@@ -366,13 +410,45 @@ impl Platform {
         Ok(())
     }
 
+    /// Lets a function answer calls again.
+    pub(crate) fn enable(
+        &self,
+        name: &FunctionName,
+        expected: Option<u64>,
+        yielding: &BTreeSet<FunctionName>,
+    ) -> Result<(), PlatformError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = self.registry.catalog().function(name)
+            && let Ok(routes) = live::routes(name, function.settings())
+        {
+            self.find_room(name, &routes, yielding)?;
+        }
+        let target = self.target(name, expected);
+        Ok(self.registry.enable(target, Timestamp::now())?)
+    }
+
     /// Refuses settings that could not be served.
-    fn judge(&self, name: &FunctionName, settings: &Settings) -> Result<(), PlatformError> {
+    fn judge(
+        &self,
+        name: &FunctionName,
+        settings: &Settings,
+        yielding: &BTreeSet<FunctionName>,
+    ) -> Result<(), PlatformError> {
         let rules = Rules::compile(name, settings, &self.defaults, None)?;
         if let Some(budget) = &settings.budget {
             hyaline_metering::check_budget(budget)?;
         }
-        match self.board.conflict(name, &rules.routes) {
+        self.find_room(name, &rules.routes, yielding)
+    }
+
+    /// Refuses routes that lead to another function, unless that one is disabled or `yielding`.
+    fn find_room(
+        &self,
+        name: &FunctionName,
+        routes: &[Route],
+        yielding: &BTreeSet<FunctionName>,
+    ) -> Result<(), PlatformError> {
+        match self.board.conflict(name, routes, yielding) {
             Some((route, holder)) => Err(PlatformError::RouteTaken { route, holder }),
             None => Ok(()),
         }
@@ -384,28 +460,32 @@ impl Platform {
         name: &FunctionName,
         expected: Option<u64>,
     ) -> Result<(), ChangeError> {
+        let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.registry.delete_function(self.target(name, expected))?;
         self.ledger.forget(&Subject::Function(name.clone()));
+        drop(changing);
         self.collect_garbage();
         let message = "the function and all its versions were deleted".into();
         self.events.add(EventKind::Deleted, name.as_str(), message);
         Ok(())
     }
 
-    /// Removes components that no version has any more.
+    /// Removes components that no version has any more, and what was compiled from them.
     pub(crate) fn collect_garbage(&self) {
-        if let Err(error) = self.registry.collect_garbage() {
-            tracing::warn!(%error, "components that nobody needs could not be removed; the next deletion tries again");
+        match self.registry.collect_garbage() {
+            Ok(collected) => self.loader.discard(&collected.components),
+            Err(error) => {
+                tracing::warn!(%error, "components that nobody needs could not be removed; the next deletion tries again");
+            }
         }
     }
 
     /// The slot's function, loaded if need be.
     pub(crate) async fn load(
         &self,
-        live: &Live,
         slot: &Arc<Slot>,
     ) -> Result<(Arc<hyaline_runtime::Function>, Option<std::time::Duration>), Refusal> {
-        self.loader.obtain(slot, &live.rules.policy).await
+        self.loader.obtain(slot).await
     }
 }
 
@@ -414,6 +494,8 @@ pub(crate) struct NewVersion {
     pub(crate) description: Option<String>,
     pub(crate) settings: Option<Settings>,
     pub(crate) promote: Promote,
+    /// Functions whose routes are about to change, so that they are in nobody's way.
+    pub(crate) yielding: BTreeSet<FunctionName>,
 }
 
 fn prices(named: &str) -> Result<PriceTable, StartError> {

@@ -1,7 +1,7 @@
 //! A version's place in memory: its function while it is loaded, nothing while it is not.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
@@ -18,13 +18,14 @@ pub(crate) struct Slot {
     digest: Digest,
     /// Whether its instances burn fuel, which is another engine.
     fuel: bool,
+    /// What its function is loaded under. Locked while a function is put in or changed, so that none stays under another
+    /// one.
+    policy: Mutex<Arc<Policy>>,
     function: ArcSwapOption<Function>,
     /// Only one call loads; the others wait for it.
     pub(super) loading: tokio::sync::Mutex<()>,
     /// Milliseconds since [`ORIGIN`] of the last call.
     last_call: AtomicU64,
-    /// Counts changes of policy, so that a load that began before one can be told.
-    policies: AtomicU64,
     books: OnceLock<Books>,
     callee: OnceLock<Callee>,
 }
@@ -49,16 +50,17 @@ impl Slot {
         version: VersionNumber,
         digest: Digest,
         fuel: bool,
+        policy: Policy,
     ) -> Self {
         Slot {
             name,
             version,
             digest,
             fuel,
+            policy: Mutex::new(Arc::new(policy)),
             function: ArcSwapOption::empty(),
             loading: tokio::sync::Mutex::new(()),
             last_call: AtomicU64::new(0),
-            policies: AtomicU64::new(0),
             books: OnceLock::new(),
             callee: OnceLock::new(),
         }
@@ -93,26 +95,38 @@ impl Slot {
         self.function.load().is_some()
     }
 
-    pub(super) fn policies(&self) -> u64 {
-        self.policies.load(Relaxed)
+    fn lock_policy(&self) -> MutexGuard<'_, Arc<Policy>> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a function that was loaded while there had been `policies` changes of policy. If there was another one
-    /// meanwhile, it is good for the call that waits for it, and the next call loads it anew.
-    pub(super) fn fill(&self, function: Arc<Function>, policies: u64, now: Instant) {
-        self.last_call.store(millis(now), Relaxed);
-        self.function.store(Some(function));
-        if self.policies() != policies {
-            self.evict();
+    /// What its function is to be loaded under.
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        self.lock_policy().clone()
+    }
+
+    /// Takes a function that was loaded under `policy`. If there is another one by now, the function is good for the call
+    /// that waits for it, and the next call loads it anew. Answers whether it was kept.
+    pub(super) fn fill(&self, function: Arc<Function>, policy: &Arc<Policy>, now: Instant) -> bool {
+        let current = self.lock_policy();
+        let is_current = Arc::ptr_eq(&current, policy);
+        if is_current {
+            self.last_call.store(millis(now), Relaxed);
+            self.function.store(Some(function));
         }
+        is_current
     }
 
-    /// Puts the function under another policy, if it is loaded. Calls that run go on under the old one.
+    /// Puts the function under another policy, whether it is loaded or not. Calls that run go on under the old one.
     pub(super) fn adopt(&self, policy: &Policy) {
-        self.policies.fetch_add(1, Relaxed);
+        let mut current = self.lock_policy();
+        *current = Arc::new(policy.clone());
         if let Some(function) = self.function.load_full() {
             match function.with_policy(policy.clone()) {
-                Ok(function) => self.function.store(Some(Arc::new(function))),
+                // One that was evicted meanwhile is not counted among the loaded any more, and stays out.
+                Ok(adapted) => {
+                    let adapted = Some(Arc::new(adapted));
+                    self.function.compare_and_swap(&function, adapted);
+                }
                 Err(error) => {
                     tracing::error!(function = %self.name, %error, "a policy does not fit its function; it is loaded anew");
                     self.evict();

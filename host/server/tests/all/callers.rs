@@ -1,5 +1,11 @@
 //! Who may call, and who may control.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::guests;
@@ -156,4 +162,66 @@ async fn a_control_plane_that_others_reach_needs_a_key_first() {
         "the control plane would be open to everybody who reaches 0.0.0.0:0: make an API key that opens it first, or bind it \
          to a loopback address such as 127.0.0.1"
     );
+}
+
+#[test]
+fn the_keys_of_an_issuer_have_one_reader_however_many_calls_wait() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../../../gateway/tests/vectors/tokens.json")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicU32::new(0));
+    let (counted, set) = (asked.clone(), vectors["sets"]["all"].to_string());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            counted.fetch_add(1, Relaxed);
+            let set = set.clone();
+            std::thread::spawn(move || {
+                // Time enough for all calls to come.
+                std::thread::park_timeout(Duration::from_millis(1500));
+                let length = set.len();
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(
+                    format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{set}").as_bytes(),
+                );
+            });
+        }
+    });
+    let host = Host::start(&[("limits.concurrency", "8")]);
+    host.deploy("f", &guests::hello());
+    let issuer = json!({"issuer": vectors["issuer"], "audience": "another", "keys": {"url": url}});
+    let access = json!({"access": {"required": true, "jwt": [issuer]}});
+    assert_eq!(host.patch("f", access).status, 200);
+    let token = format!("Bearer {}", vectors["cases"][0]["token"].as_str().unwrap());
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| host.call("/f").header("authorization", &token).get()))
+            .collect();
+        for call in calls {
+            let refused = call.join().unwrap();
+            assert_eq!(
+                (refused.status, refused.refusal().as_str()),
+                (401, "the token is not for `another` (aud)"),
+                "it was checked with the keys"
+            );
+        }
+    });
+    assert_eq!(asked.load(Relaxed), 1);
+}
+
+#[test]
+fn whoever_has_used_up_a_quota_for_good_is_not_told_to_come_back() {
+    let host = Host::start(&[]);
+    host.deploy("f", &guests::hello());
+    let quotas = json!([{"requests": 1, "period": "total"}]);
+    let key = host
+        .control("/api/keys")
+        .json("POST", json!({"name": "ada", "quotas": quotas}))
+        .json();
+    let secret = key["secret"].as_str().unwrap();
+    let call = || host.call("/f").header("x-api-key", secret).get();
+    assert_eq!(call().status, 200);
+    let refused = call();
+    assert_eq!((refused.status, refused.header("retry-after")), (429, ""));
 }

@@ -48,7 +48,7 @@ fn wait_for_calls(host: &Host, calls: u64) {
             "{calls} calls in {}",
             usage(host)
         );
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
 

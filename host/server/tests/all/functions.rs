@@ -140,6 +140,44 @@ fn what_is_no_function_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_is_gone_or_was_refused_leaves_nothing_compiled() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::at(folder.path(), &[]);
+    let compiled = || {
+        let files = std::fs::read_dir(folder.path().join("cache")).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    // All have one engine, which stays.
+    host.deploy("kept", &guests::says("kept"));
+    let before = compiled();
+    host.deploy("gone", &guests::says("one"));
+    host.deploy("gone", &guests::says("two"));
+    assert_eq!(compiled().len(), before.len() + 2);
+    let deleted = host
+        .control("/api/functions/gone/versions/1")
+        .send("DELETE", b"");
+    assert_eq!(deleted.status, 204);
+    assert_eq!(compiled().len(), before.len() + 1);
+    let deleted = host.control("/api/functions/gone").send("DELETE", b"");
+    assert_eq!(deleted.status, 204);
+    assert_eq!(compiled(), before);
+
+    let deploy = |component: &[u8]| {
+        host.control("/api/functions/kept/versions")
+            .header("if-match", "\"999999\"")
+            .post(component)
+            .status
+    };
+    assert_eq!(deploy(&guests::says("refused")), 412);
+    assert_eq!(compiled(), before);
+    assert_eq!(deploy(&guests::says("kept")), 412);
+    assert_eq!(compiled(), before, "a version has it");
+    assert_eq!(host.call("/kept").get().text(), "kept");
+}
+
+#[test]
 fn two_functions_cannot_have_one_route() {
     let host = Host::start(&[]);
     host.deploy("one", &guests::says("one"));

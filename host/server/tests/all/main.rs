@@ -11,6 +11,7 @@ mod host;
 mod http;
 mod manifests;
 mod settings;
+mod slow;
 mod state;
 mod telling;
 mod tls;

@@ -1,5 +1,9 @@
 //! What is set for a function holds from the next call on.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::guests;
@@ -37,6 +41,11 @@ fn a_patch_changes_what_it_names_and_a_mistake_changes_nothing() {
             json!({"limits": {"deadline_ms": 0}}),
             422,
             "`limits.deadline_ms` is 0; it must lie between 1 and 900000",
+        ),
+        (
+            json!({"limits": {"table_elements": 2_400_001}}),
+            422,
+            "`limits.table_elements` is 2400001; it must lie between 1 and 2400000",
         ),
         (
             json!({"limits": {"concurrency": 99}}),
@@ -278,4 +287,134 @@ fn fuel_is_metered_alike_every_time_and_bounded() {
         "{}",
         refused.refusal()
     );
+    let metrics = host.control("/metrics").get().text();
+    assert!(
+        metrics
+            .lines()
+            .any(|line| line.starts_with("faas_errors_total{")
+                && line.contains(r#"error_type="fuel""#)
+                && line.ends_with(" 1")),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn a_function_that_works_on_after_its_answer_keeps_its_place() {
+    let host = Host::start(&[]);
+    host.deploy(
+        "busy",
+        &guests::http(
+            "(call $begin (local.get $out) (i32.const 200))
+             (call $write (i32.const 1024) (i32.const 6))
+             (call $end)
+             (loop $forever (br $forever))",
+        ),
+    );
+    host.deploy("other", &guests::hello());
+    let limits = json!({"limits": {"concurrency": 1, "queue": 0, "deadline_ms": 3000}});
+    assert_eq!(host.patch("busy", limits).status, 200);
+    let first = host.call("/busy").get();
+    assert_eq!((first.status, first.text().as_str()), (200, "hello\n"));
+    // More often than the host has places.
+    for _ in 0..10 {
+        let refused = host.call("/busy").get();
+        assert_eq!(
+            (refused.status, refused.refusal().as_str()),
+            (
+                429,
+                "1 calls of the function `busy` run already, the most that may at once; try again in a second"
+            )
+        );
+    }
+    assert_eq!(host.call("/other").get().text(), "hello\n");
+    let patience = Instant::now() + Duration::from_secs(30);
+    while host.call("/busy").get().status != 200 {
+        assert!(Instant::now() < patience, "it is stopped at its deadline");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// A call whose request has been let in, and whose body has not been sent.
+fn let_in(host: &Host, path: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(host.address()).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+fn rest(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_call_let_in_before_a_change_does_not_bring_the_old_settings_back() {
+    let host = Host::start(&[("limits.deadline_ms", "60000")]);
+    host.deploy("f", &guests::http("(loop $forever (br $forever))"));
+    let mut early = let_in(&host, "/f", 1);
+    assert_eq!(
+        host.patch("f", json!({"limits": {"deadline_ms": 200}}))
+            .status,
+        200
+    );
+    early.write_all(b"x").unwrap();
+    let answer = rest(early);
+    assert!(answer.contains("within its deadline of 200ms"), "{answer}");
+    assert_eq!(
+        host.call("/f").get().refusal(),
+        "the function did not finish within its deadline of 200ms"
+    );
+}
+
+#[test]
+fn a_body_is_mapped_only_when_its_call_has_a_place() {
+    let host = Host::start(&[]);
+    host.deploy("f", &guests::http("(loop $forever (br $forever))"));
+    let settings = json!({
+        "limits": {"deadline_ms": 3000, "concurrency": 1, "queue": 0},
+        "mapping": {"request": {"/f": "@"}},
+    });
+    let answer = host.patch("f", settings);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| host.call("/f").json("POST", json!({})).status);
+        let started = Instant::now();
+        // No JSON: it cannot be mapped, and is not looked at.
+        while host.call("/f").post(b"{").status != 429 {
+            assert!(started.elapsed() < Duration::from_secs(2));
+        }
+        assert_eq!(running.join().unwrap(), 504);
+    });
+    assert_eq!(host.call("/f").post(b"{").status, 400);
+}
+
+#[test]
+fn the_bodies_of_all_calls_have_one_bound() {
+    let host = Host::start(&[("connections.bodies_mib", "1")]);
+    host.deploy("busy", &guests::http("(loop $forever (br $forever))"));
+    host.deploy("echo", &guests::echo());
+    host.patch("busy", json!({"limits": {"deadline_ms": 5000}}));
+    let mut large = let_in(&host, "/busy", 900 << 10);
+    large.write_all(&vec![b'x'; 900 << 10]).unwrap();
+    let running = || host.control("/metrics").get().text();
+    let started = Instant::now();
+    while !running().contains("hyaline_invocations_running 1") {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", running());
+    }
+    let call = || host.call("/echo").post(&vec![b'y'; 300 << 10]);
+    let refused = call();
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    assert_eq!(
+        refused.refusal(),
+        "the request bodies that this server holds take the 1 MiB that they may; try again in a second, or have its operator \
+         raise `connections.bodies_mib`"
+    );
+    assert!(rest(large).starts_with("HTTP/1.1 504"));
+    assert_eq!(call().status, 200);
 }

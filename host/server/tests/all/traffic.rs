@@ -184,3 +184,37 @@ fn shadow_answers_are_compared_counted_and_never_returned() {
     let metrics = host.control("/metrics").get().text();
     assert!(metrics.contains("shadow"), "{metrics}");
 }
+
+#[test]
+fn no_caller_pays_or_waits_for_shadow_traffic() {
+    let host = Host::start(&[]);
+    for answer in ["one", "two"] {
+        host.deploy("f", &guests::says(answer));
+    }
+    let traffic = json!({"shares": [{"version": 1, "weight": 1}], "shadow": 2});
+    assert_eq!(lead(&host, "live", traffic), 200);
+    let key = host
+        .control("/api/keys")
+        .json("POST", json!({"name": "ada"}))
+        .json();
+    let call = || {
+        let request = host.call("/f");
+        request
+            .header("x-api-key", key["secret"].as_str().unwrap())
+            .get()
+    };
+    assert_eq!(call().text(), "one");
+    let usage = || {
+        let usage = host.control("/api/usage?by=version,caller").get().json();
+        let rows = usage.as_array().unwrap().iter();
+        rows.map(|row| (row["version"].clone(), row["caller"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let started = Instant::now();
+    while usage().len() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", usage());
+    }
+    let mut rows = usage();
+    rows.sort_by_key(|(version, _)| version.as_u64());
+    assert_eq!(rows, [(json!(1), json!("ada")), (json!(2), json!(""))]);
+}

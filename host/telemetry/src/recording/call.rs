@@ -83,6 +83,8 @@ words! {
         Memory = "memory",
         /// It asked for more table elements than its limit.
         Table = "table",
+        /// It burnt more fuel than its limit.
+        Fuel = "fuel",
         /// It crashed.
         Trap = "trap",
         /// It returned without a response.
