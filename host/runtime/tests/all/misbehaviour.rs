@@ -10,7 +10,11 @@ use crate::{engine, get, guests, load, metered, text, tight};
 const SPIN: &str = "(loop $forever (br $forever))";
 
 async fn failure_of(handle: impl AsRef<str>) -> String {
-    let (function, ledger) = metered(&guests::http(handle.as_ref()), tight());
+    failure_within(tight(), handle).await
+}
+
+async fn failure_within(limits: Limits, handle: impl AsRef<str>) -> String {
+    let (function, ledger) = metered(&guests::http(handle.as_ref()), limits);
     let failure = get(&function).await.err().expect("the guest misbehaves");
     let records = ledger.0.lock().unwrap();
     assert_eq!(records.len(), 1);
@@ -62,23 +66,25 @@ async fn a_trap_in_a_streamed_answer_ends_the_body_with_an_error() {
 
 #[tokio::test]
 async fn a_body_that_is_broken_off_is_a_failure_even_if_the_function_goes_on() {
-    let broken = |more: &str| {
-        failure_of(format!(
+    let broken_within = |limits, more: &str| {
+        let handle = format!(
             "(call $begin (local.get $out) (i32.const 200))
              (call $write (i32.const 1024) (i32.const 6))
              (call $abort)
              {more}"
-        ))
+        );
+        failure_within(limits, handle)
     };
     let words = "the function answered with the error HTTP protocol error in the middle of its response body";
-    assert_eq!(broken("").await, words);
+    assert_eq!(broken_within(tight(), "").await, words);
     // Longer than a tick of the clock, so that it is looked at what there is of the answer meanwhile.
     let pauses = "(loop $again
            (local.set $a (i32.add (local.get $a) (i32.const 1)))
            (br_if $again (i32.lt_u (local.get $a) (i32.const 40000000))))";
-    assert_eq!(broken(pauses).await, words);
+    let patient = broken_within(Limits::default(), pauses);
+    assert_eq!(patient.await, words);
     assert_eq!(
-        broken(SPIN).await,
+        broken_within(tight(), SPIN).await,
         "the function did not finish within its deadline of 100ms"
     );
 }
