@@ -320,7 +320,7 @@ async fn when_all_places_are_taken_clients_are_told_to_come_back() {
         ("queue", "0"),
         ("limits.concurrency", "2"),
         ("limits.queue", "0"),
-        ("limits.deadline_ms", "2000"),
+        ("limits.deadline_ms", "6000"),
     ];
     let server = Running::start(
         &[("spin", guests::http(SPIN)), ("hello", guests::hello())],
@@ -328,7 +328,7 @@ async fn when_all_places_are_taken_clients_are_told_to_come_back() {
     )
     .await;
     let (_, _, (busy, throttled)) = tokio::join!(server.get("/spin"), server.get("/spin"), async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(2000)).await;
         (server.get("/hello").await, server.get("/spin").await)
     });
     assert_refused(
