@@ -22,13 +22,12 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyaline_gateway::ControlDoor;
-use hyper::body::Incoming;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::data::{Cause, read_body};
-use crate::net::{Door, Peer};
+use crate::net::{Door, Peer, RequestBody};
 use crate::platform::Platform;
 use problem::Denied;
 
@@ -55,7 +54,7 @@ impl Control {
         }
     }
 
-    async fn try_answer(&self, request: Request<Incoming>) -> Answer {
+    async fn try_answer(&self, request: Request<RequestBody>) -> Answer {
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
@@ -123,7 +122,7 @@ impl Control {
         }
     }
 
-    async fn body(&self, body: Incoming, limit: usize) -> Result<Bytes, Denied> {
+    async fn body(&self, body: RequestBody, limit: usize) -> Result<Bytes, Denied> {
         read_body(body, limit, self.body_wait)
             .await
             .map_err(|refusal| {
@@ -140,7 +139,7 @@ impl Control {
 impl Door for Control {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<RequestBody>, _peer: Peer) -> Response<Full<Bytes>> {
         let mut response = match self.try_answer(request).await {
             Ok(response) => response,
             Err(denied) => denied.into_response(),

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::{Cause, Refusal};
+use crate::net::RequestBody;
 
 /// Takes a whole request body of an operator, who needs no room: see [`read_within`].
 pub(crate) async fn read(
-    body: Incoming,
+    body: RequestBody,
     limit: usize,
     patience: Duration,
 ) -> Result<Bytes, Refusal> {
@@ -23,7 +24,7 @@ pub(crate) async fn read(
 /// instance. A body that announces its length is refused before any of it is read. It takes room as it grows, and gives
 /// it back when the last of its bytes is dropped.
 pub(crate) async fn read_within(
-    body: Incoming,
+    body: RequestBody,
     limit: usize,
     patience: Duration,
     room: &Room,
@@ -103,7 +104,7 @@ impl Room {
 
 /// Takes a whole body, and asks `grow` before each time it gets longer.
 async fn gather(
-    mut body: Incoming,
+    mut body: RequestBody,
     limit: usize,
     patience: Duration,
     mut grow: impl FnMut(usize) -> Result<(), Refusal>,

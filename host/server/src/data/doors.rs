@@ -14,7 +14,6 @@ use hyaline_control::{Qualifier, VersionNumber};
 use hyaline_doors::{Door, Outcome, Step, Target, Wants};
 use hyaline_gateway::RequestId;
 use hyaline_telemetry::{Span, TraceContext, Trigger};
-use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::answer::AnswerBody;
@@ -25,7 +24,7 @@ use super::refusal::Refusal;
 use super::route::{Matched, Route};
 use super::service::{Admitted, Service, Shown, whole};
 use super::shadow::Repeat;
-use crate::net::Peer;
+use crate::net::{Peer, RequestBody};
 use crate::platform::Live;
 use refused::Refused;
 
@@ -58,7 +57,7 @@ impl Service {
         &self,
         door: Door,
         head: Parts,
-        body: Incoming,
+        body: RequestBody,
         peer: Peer,
         started: Instant,
     ) -> Response<AnswerBody> {
@@ -106,7 +105,7 @@ impl Service {
     async fn converse(
         &self,
         request: &Foreign<'_>,
-        body: Incoming,
+        body: RequestBody,
         course: &mut Course,
     ) -> Result<Response<Bytes>, Refused> {
         let Foreign {
@@ -161,7 +160,7 @@ impl Service {
     async fn talk(
         &self,
         call: &Foreign<'_>,
-        body: Incoming,
+        body: RequestBody,
         live: &Arc<Live>,
         target: &Target,
         course: &mut Course,
@@ -277,7 +276,7 @@ impl Service {
         Ok(())
     }
 
-    async fn read(&self, body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    async fn read(&self, body: RequestBody, limit: usize) -> Result<Bytes, Refusal> {
         let wait = Duration::from_millis(self.platform.document().connections.body_wait_ms);
         body::read_within(body, limit, wait, self.platform.room())
             .await

@@ -15,7 +15,7 @@ use hyaline_gateway::{Allowance, Caller, Expression, MappingRefusal, Refused, Re
 use hyaline_metering::{Meter, Subject};
 use hyaline_runtime::ResponseBody;
 use hyaline_telemetry::{Rejection, RouteSeries, Span, SpanEnd, TraceContext, Trigger};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -27,7 +27,7 @@ use super::refusal::{Cause, Refusal};
 use super::route::Matched;
 use super::routes::Entry;
 use super::shadow::Repeat;
-use crate::net::{Door, Peer};
+use crate::net::{Door, Peer, RequestBody};
 use crate::platform::{Chosen, Live, Platform, Served, Slot, View};
 
 /// Answered by the host, as Spin answers it: whether the process serves.
@@ -78,7 +78,7 @@ impl Service {
 
     async fn try_answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         peer: Peer,
         started: Instant,
     ) -> Response<AnswerBody> {
@@ -151,7 +151,7 @@ impl Service {
         path_info: usize,
         named: Vec<(String, String)>,
         head: Parts,
-        body: Incoming,
+        body: RequestBody,
         peer: Peer,
         started: Instant,
     ) -> Response<AnswerBody> {
@@ -202,7 +202,7 @@ impl Service {
         path_info: usize,
         named: Vec<(String, String)>,
         mut head: Parts,
-        body: Incoming,
+        body: RequestBody,
         peer: Peer,
         started: Instant,
     ) -> Response<AnswerBody> {
@@ -504,7 +504,7 @@ impl Service {
 impl Door for Service {
     type Body = AnswerBody;
 
-    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
+    async fn answer(&self, request: Request<RequestBody>, peer: Peer) -> Response<AnswerBody> {
         self.try_answer(request, peer, Instant::now()).await
     }
 }

@@ -10,11 +10,12 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
 use super::connections::Signal;
+use super::lingering::{Lingering, Unread};
 use super::listener::{Bounds, Door, Place};
 use super::tls::Certificate;
 use super::traffic::{Traffic, Verdict};
@@ -29,13 +30,9 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: applicat
     content-length: 70\r\nconnection: close\r\n\r\n{\"error\":\"all connections of this server are taken; try again later\"}\n";
 
 /// Tells a client that there is no place for it, as far as it can be told at once.
-pub(super) async fn turn_away(mut stream: TcpStream) {
+pub(super) async fn turn_away(stream: TcpStream) {
     // Nobody waits for a client that does not listen.
-    let _ = tokio::time::timeout(Duration::from_secs(1), async {
-        stream.write_all(FULL).await?;
-        stream.shutdown().await
-    })
-    .await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), Lingering::leave(stream, FULL)).await;
 }
 
 /// Serves a connection to its end.
@@ -52,17 +49,18 @@ pub(super) async fn converse<D: Door>(
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(bounds.write_wait));
-    let stream = Box::pin(stream);
+    let unread = Unread::default();
+    let stream = Lingering::new(Box::pin(stream), unread.clone());
     let client = peer.client;
     let told = signal.clone();
     let conversation = async {
         match certificate {
-            None => serve(stream, peer, bounds, door, told).await,
+            None => serve(stream, unread, peer, bounds, door, told).await,
             Some(certificate) => {
                 let accepted =
                     tokio::time::timeout(HANDSHAKE, certificate.acceptor().accept(stream));
                 match accepted.await {
-                    Ok(Ok(stream)) => serve(stream, peer, bounds, door, told).await,
+                    Ok(Ok(stream)) => serve(stream, unread, peer, bounds, door, told).await,
                     Ok(Err(error)) => tracing::debug!(%client, %error, "no TLS connection"),
                     Err(_elapsed) => tracing::debug!(%client, "the TLS handshake took too long"),
                 }
@@ -76,8 +74,14 @@ pub(super) async fn converse<D: Door>(
     drop(place);
 }
 
-async fn serve<S, D>(stream: S, peer: Peer, bounds: Bounds, door: Arc<D>, mut signal: Signal)
-where
+async fn serve<S, D>(
+    stream: S,
+    unread: Unread,
+    peer: Peer,
+    bounds: Bounds,
+    door: Arc<D>,
+    mut signal: Signal,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     D: Door,
 {
@@ -86,6 +90,7 @@ where
     let carried = traffic.clone();
     let answer = service_fn(move |request: Request<Incoming>| {
         let (door, asked) = (door.clone(), carried.ask());
+        let request = unread.watch(request);
         async move {
             let response = door.answer(request, peer).await;
             Ok::<_, Infallible>(response.map(|body| asked.answer(body)))

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
@@ -16,6 +15,7 @@ use tokio::sync::watch;
 
 use super::connection::{Peer, converse, turn_away};
 use super::connections::{Connections, Requests};
+use super::lingering::RequestBody;
 use super::tls::Certificate;
 use crate::configuration::ConnectionsDocument;
 
@@ -39,7 +39,7 @@ pub(crate) trait Door: Send + Sync + 'static {
     /// Answers one request.
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         peer: Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
