@@ -39,6 +39,8 @@ impl Lane {
             .enable_all()
             // A turn is long here: whoever waits for a socket or a timer is looked after between any two of them.
             .event_interval(1)
+            // A call that comes must not wait until those before it have had dozens of turns.
+            .global_queue_interval(1)
             .on_thread_start(priority::give_way)
             .build()?;
         Ok(Lane {

@@ -170,12 +170,11 @@ impl Server {
                 "events or repeated calls that had not ended in time are lost"
             );
         }
+        // Also when every client has its answer, or has gone: a function may work on.
+        ended(&platform).await;
         let drained = match answered && unfinished == 0 {
             true => Drained::Completely,
-            false => {
-                ended(&platform).await;
-                Drained::CutOff
-            }
+            false => Drained::CutOff,
         };
         maintenance.abort();
         platform.flush().await;

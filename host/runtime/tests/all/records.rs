@@ -81,6 +81,25 @@ async fn cpu_time_is_the_functions_own_and_not_that_of_others_on_the_thread() {
 }
 
 #[tokio::test]
+async fn calls_that_compute_for_long_share_the_processors() {
+    let limits = Limits {
+        deadline: Duration::from_millis(250),
+        ..Limits::default()
+    };
+    let spins = load(&guests::http("(loop $forever (br $forever))"), limits);
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let mut calls = tokio::task::JoinSet::new();
+    // As many as the engine of these tests has places for, at most.
+    for _ in 0..(2 * processors).min(8) {
+        let spins = spins.clone();
+        calls.spawn(async move { recorded(&spins, "").await.cpu });
+    }
+    let times = calls.join_all().await;
+    let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+    assert!(*least > *most / 8, "{times:?}");
+}
+
+#[tokio::test]
 async fn a_streamed_answer_is_recorded_when_it_has_been_read() {
     let long = load(
         &guests::http(
