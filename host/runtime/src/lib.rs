@@ -59,5 +59,6 @@ pub use invocation::{Invocation, Meter, Outcome};
 pub use limits::Limits;
 pub use outbound::{AllowedHosts, AllowedHostsError};
 pub use policy::{Policy, Reuse};
+pub use priority::be_prompt;
 pub use response::ResponseBody;
 pub use typed_door::{CallError, Instance, model};

@@ -115,6 +115,7 @@ fn run(
     let _log = hyaline_server::start_log(configuration).context("cannot start the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .on_thread_start(hyaline_runtime::be_prompt)
         .build()
         .context("no threads to serve with")?;
     runtime.block_on(async {
