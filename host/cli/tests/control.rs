@@ -591,6 +591,31 @@ fn a_host_that_does_not_run_is_said_to() {
 }
 
 #[test]
+fn the_first_key_is_made_without_a_host() {
+    let state = tempfile::tempdir().expect("a folder");
+    let state = state.path().to_str().expect("UTF-8");
+    let new = |name| {
+        let nowhere = "http://127.0.0.1:1";
+        run(
+            nowhere,
+            &["keys", "new", name, "--control", "--state", state],
+        )
+    };
+    let made = new("root");
+    assert!(text(&made.stdout).starts_with("hyk_"), "{made:?}");
+    assert_eq!(text(&made.stdout).lines().count(), 1);
+    let refused = new("root");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains(&format!(
+            "no key was made in `{state}`; while a host runs there, ask it, without `--state`"
+        )) && said.contains("there is an API key `root` already"),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_key_comes_from_the_command_line_a_file_or_the_environment() {
     let host = Host::new(vec![("GET /api/keys", 200, json!([]))]);
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("control.key");

@@ -14,8 +14,8 @@ use crate::key::Keys;
 /// An address that other machines reach, for a control plane that asks for no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the control plane would be open to everybody who reaches {address}: make an API key that opens it first, or bind it to \
-     a loopback address such as 127.0.0.1"
+    "the control plane would be open to everybody who reaches {address}: make an API key that opens it first (`hyaline \
+     keys new NAME --control --state DIRECTORY`), or bind it to a loopback address such as 127.0.0.1"
 )]
 pub struct Exposed {
     /// The address.

@@ -75,13 +75,14 @@ pub enum Denied {
     },
     /// Nothing opens the control plane.
     #[error(
-        "no API key opens the control plane, and it is open without one on a loopback address only; stop the host and make one"
+        "no API key opens the control plane, and it is open without one on a loopback address only; stop the host and make one: `hyaline keys new \
+         NAME --control --state DIRECTORY`"
     )]
     Sealed,
     /// What opened the control plane has expired.
     #[error(
-        "every API key that opens the control plane has expired; stop the host, move `keys.redb` out of its state directory, \
-         start it again and make new keys"
+        "every API key that opens the control plane has expired; stop the host and make another: `hyaline keys new NAME \
+         --control --state DIRECTORY`"
     )]
     Lapsed,
     /// A page of a web site, and not somebody at this machine, sends it.

@@ -365,8 +365,8 @@ fn time_alone_does_not_open_the_control_plane_again() {
     assert_eq!(said(&lapsed).0, 403);
     assert_eq!(
         lapsed.to_string(),
-        "every API key that opens the control plane has expired; stop the host, move `keys.redb` out of its state directory, \
-         start it again and make new keys"
+        "every API key that opens the control plane has expired; stop the host and make another: `hyaline keys new NAME \
+         --control --state DIRECTORY`"
     );
     host.keys.revoke(&"root".parse().unwrap()).unwrap();
     assert!(ask(expires).is_ok(), "revoking is somebody's will");

@@ -37,7 +37,7 @@ pub use configuration::{
 pub use data::{Route, RouteError};
 pub use error::{ApplicationError, StartError};
 pub use net::CertificateError;
-pub use platform::{Applier, ApplyError, start_log};
+pub use platform::{Applier, ApplyError, issue_key, start_log};
 pub use server::{Drained, Server};
 pub use signal::termination;
 pub use startup::{Startup, StartupRoute};

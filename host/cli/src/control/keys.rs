@@ -1,9 +1,12 @@
 //! `hyaline keys`
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
 use hyaline_control::{
     ApiKey, Budget, CallerName, FunctionName, IssuedKey, KeyRequest, Quota, Rate,
 };
+use hyaline_server::issue_key;
 use jiff::Timestamp;
 use ureq::http::Method;
 
@@ -54,6 +57,10 @@ struct New {
     /// When it stops working, such as `90d` or `2027-01-01`
     #[arg(long, value_name = "TIME", value_parser = until)]
     expires: Option<Timestamp>,
+    /// Make it in this state directory of a host that does not run, instead of asking one: the first key for a host on an
+    /// open address, or one more when all that open the control plane have expired
+    #[arg(long, value_name = "DIRECTORY")]
+    state: Option<PathBuf>,
     /// Print the key as JSON
     #[arg(long)]
     json: bool,
@@ -100,8 +107,15 @@ fn new(arguments: &New) -> Result<()> {
         budget: arguments.budget,
         expires: arguments.expires,
     };
-    let client = Client::new(&arguments.host)?;
-    let issued: IssuedKey = client.send(Method::POST, "/api/keys", &request)?;
+    let issued: IssuedKey = match &arguments.state {
+        Some(state) => issue_key(state, request).with_context(|| {
+            format!(
+                "no key was made in `{}`; while a host runs there, ask it, without `--state`",
+                state.display()
+            )
+        })?,
+        None => Client::new(&arguments.host)?.send(Method::POST, "/api/keys", &request)?,
+    };
     if arguments.json {
         return print_json(&issued);
     }

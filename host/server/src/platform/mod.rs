@@ -11,6 +11,7 @@ mod events;
 #[path = "../../../runtime/tests/guests/mod.rs"]
 mod guests;
 mod issuers;
+mod keys;
 mod live;
 mod loader;
 mod log;
@@ -41,6 +42,7 @@ pub use applier::{Applier, ApplyError};
 pub(crate) use board::{Board, Served, View};
 use detached::Detached;
 pub(crate) use events::Events;
+pub use keys::issue_key;
 pub(crate) use live::{Chosen, Live, SettingsError};
 pub(crate) use loader::{Loader, PrepareError};
 pub use log::start_log;
@@ -114,6 +116,9 @@ pub enum PlatformError {
     Store(#[from] hyaline_registry::StoreError),
 }
 
+/// The file of the API keys in a state directory.
+const KEYS: &str = "keys.redb";
+
 impl Platform {
     /// Opens the state of a host. One process at a time has it.
     ///
@@ -127,7 +132,7 @@ impl Platform {
         };
         let directory = registry.directory().to_path_buf();
         let within = |name: &str| directory.join(name);
-        let keys = Arc::new(Keys::open(&within("keys.redb"))?);
+        let keys = Arc::new(Keys::open(&within(KEYS))?);
         let ledger = Ledger::open(&within("usage.redb"), prices(&document.prices.table)?)?;
         let events_file = within("events.jsonl");
         let events = Events::open(&events_file).map_err(|source| StartError::State {

@@ -159,8 +159,47 @@ async fn a_control_plane_that_others_reach_needs_a_key_first() {
         .unwrap();
     assert_eq!(
         error.to_string(),
-        "the control plane would be open to everybody who reaches 0.0.0.0:0: make an API key that opens it first, or bind it \
-         to a loopback address such as 127.0.0.1"
+        "the control plane would be open to everybody who reaches 0.0.0.0:0: make an API key that opens it first (`hyaline keys \
+         new NAME --control --state DIRECTORY`), or bind it to a loopback address such as 127.0.0.1"
+    );
+}
+
+#[test]
+fn a_key_that_was_made_before_the_host_started_opens_its_control_plane() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let request = |name: &str| {
+        serde_json::from_value(json!({"name": name, "control": true, "quotas": []})).unwrap()
+    };
+    let secret = hyaline_server::issue_key(&state, request("root"))
+        .unwrap()
+        .secret;
+    let host = Host::at(&state, &[("control", "0.0.0.0:0")]);
+    let asked = |secret: &str| {
+        let bearer = format!("Bearer {secret}");
+        host.control("/api/functions")
+            .header("authorization", &bearer)
+            .get()
+            .status
+    };
+    assert_eq!((asked(&secret), asked("hyk_of_nobody")), (200, 401));
+    assert_eq!(host.control("/api/functions").get().status, 401);
+    let refused = hyaline_server::issue_key(&state, request("other")).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "`{}` is in use by another host (process {}); stop that one, or give this one a directory of its own",
+            state.canonicalize().unwrap().display(),
+            std::process::id()
+        )
+    );
+    host.stop();
+    let taken = hyaline_server::issue_key(&state, request("root")).unwrap_err();
+    assert!(
+        taken
+            .to_string()
+            .starts_with("there is an API key `root` already"),
+        "{taken}"
     );
 }
 
