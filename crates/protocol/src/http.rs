@@ -2,6 +2,14 @@
 
 use std::borrow::Cow;
 
+/// The request headers, in lower case, that an answer can depend on. What carries a request may leave out all others.
+pub const HEADERS: [&str; 4] = [
+    "accept",
+    "content-type",
+    "inference-header-content-length",
+    "spin-path-info",
+];
+
 /// A request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'r> {
@@ -9,7 +17,7 @@ pub struct Request<'r> {
     pub method: &'r str,
     /// Path and query, e.g. `/credit/explain?top=3`.
     pub path: &'r str,
-    /// Names in any case, and values.
+    /// Names in any case, and values; those of [`HEADERS`] are enough.
     pub headers: &'r [(String, Vec<u8>)],
     /// The whole body.
     pub body: &'r [u8],
@@ -18,6 +26,10 @@ pub struct Request<'r> {
 impl<'r> Request<'r> {
     /// The value of the first header called `name` (in lower case), where it is text.
     pub(crate) fn header(&self, name: &str) -> Option<&'r str> {
+        debug_assert!(
+            HEADERS.contains(&name),
+            "`{name}` is not brought by every carrier"
+        );
         let (_, value) = self
             .headers
             .iter()

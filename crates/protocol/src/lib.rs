@@ -48,6 +48,6 @@ mod v1;
 mod v2;
 
 pub use function::{Function, FunctionError};
-pub use http::{Body, Request, Response};
+pub use http::{Body, HEADERS, Request, Response};
 pub use refusal::{Place, Refusal};
 pub use router::respond;

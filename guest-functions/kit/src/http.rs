@@ -1,6 +1,6 @@
 //! The HTTP door: `wasi:http/incoming-handler` over the pure router.
 
-use hyaline_protocol::{Refusal, Request, Response, respond};
+use hyaline_protocol::{HEADERS, Refusal, Request, Response, respond};
 
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::bindings::wasi::http::types::{
@@ -15,11 +15,14 @@ pub const BODY_LIMIT: usize = 16 << 20;
 /// How much is asked of the body stream at once.
 const READ: u64 = 64 << 10;
 
+/// The status of a response of which nothing else is said.
+const OK: u16 = 200;
+
 impl Guest for Engine {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let method = method_name(&request.method());
         let path = request.path_with_query().unwrap_or_else(|| "/".to_owned());
-        let headers = request.headers().entries();
+        let headers = wanted(&request.headers());
         let body = request
             .consume()
             .map_err(|()| Refusal::bad_request("the request has no body to read"))
@@ -56,6 +59,12 @@ fn method_name(method: &Method) -> String {
     .to_owned()
 }
 
+/// The headers that count. A host tells each one at a price, and most of those that it has count for nothing here.
+fn wanted(headers: &Fields) -> Vec<(String, Vec<u8>)> {
+    let value = |name: &str| Some((name.to_owned(), headers.get(name).into_iter().next()?));
+    HEADERS.into_iter().filter_map(value).collect()
+}
+
 /// The whole body, or a refusal as soon as it is longer than [`BODY_LIMIT`].
 fn read(body: IncomingBody) -> Result<Vec<u8>, Refusal> {
     let stream = body
@@ -89,13 +98,10 @@ fn read_stream(stream: &InputStream) -> Result<Vec<u8>, Refusal> {
 }
 
 fn send(response: &Response<'_>, out: ResponseOutparam) {
-    let headers = Fields::new();
-    for (name, value) in &response.headers {
-        // A value the host refuses costs the header, not the answer.
-        let _ = headers.append(name, value.as_bytes());
+    let outgoing = OutgoingResponse::new(fields(&response.headers));
+    if response.status != OK {
+        let _ = outgoing.set_status_code(response.status);
     }
-    let outgoing = OutgoingResponse::new(headers);
-    let _ = outgoing.set_status_code(response.status);
     let Ok(body) = outgoing.body() else {
         return;
     };
@@ -108,6 +114,19 @@ fn send(response: &Response<'_>, out: ResponseOutparam) {
         let _ = write_all(&stream, &response.body);
     }
     let _ = OutgoingBody::finish(body, None);
+}
+
+fn fields(headers: &[(&str, String)]) -> Fields {
+    let entry = |(name, value): &(&str, String)| (name.to_string(), value.as_bytes().to_vec());
+    let entries: Vec<_> = headers.iter().map(entry).collect();
+    Fields::from_list(&entries).unwrap_or_else(|_| {
+        let fields = Fields::new();
+        for (name, value) in &entries {
+            // A value the host refuses costs the header, not the answer.
+            let _ = fields.append(name, value);
+        }
+        fields
+    })
 }
 
 fn write_all(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
