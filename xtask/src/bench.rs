@@ -4,13 +4,22 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::commands::{cargo, command, output, root, run, target};
+use crate::commands::{command, output, root, run, target};
 use crate::{functions, setup};
 
 /// Parts that need nothing but the host itself.
 const ALONE: [&str; 7] = [
     "functions",
     "cold",
+    "density",
+    "neighbours",
+    "updates",
+    "budget",
+    "metering",
+];
+/// Parts that ask a running host, which is then the one that is shipped.
+const OF_PLATFORM: [&str; 6] = [
+    "http",
     "density",
     "neighbours",
     "updates",
@@ -24,18 +33,21 @@ const ALONE: [&str; 7] = [
 pub fn run_parts(arguments: &[String]) -> Result<()> {
     let wants = |part: &str| {
         let named = |name: &str| arguments.iter().any(|word| word == name);
-        let of_platform = ALONE[2..].contains(&part) || part == "http";
         named(part)
-            || (of_platform && named("platform"))
+            || (OF_PLATFORM.contains(&part) && named("platform"))
             || !arguments.iter().any(|word| is_part(word))
     };
     setup::for_benchmarks()?;
-    let hyaline = functions::build()?;
-    functions::pack(&hyaline)?;
-    let mut bench = command(hyaline.with_file_name("hyaline-bench"));
+    let built = functions::build()?;
+    functions::pack(&built)?;
+    let mut bench = command(built.with_file_name("hyaline-bench"));
+    let hyaline = match OF_PLATFORM.into_iter().any(wants) {
+        true => functions::build_dist("hyaline")?,
+        false => built,
+    };
     bench
         .arg("--hyaline")
-        .arg(&hyaline)
+        .arg(hyaline)
         .arg("--repository")
         .arg(root())
         .arg("--functions")
@@ -63,8 +75,7 @@ pub fn run_parts(arguments: &[String]) -> Result<()> {
     }
     if wants("http") {
         bench.arg("--wasmtime").arg(setup::wasmtime()?);
-        run(cargo().args(["build", "--locked", "--release", "-p", NATIVE]))?;
-        bench.arg("--native").arg(hyaline.with_file_name(NATIVE));
+        bench.arg("--native").arg(functions::build_dist(NATIVE)?);
     }
     if wants("local") {
         match environment(&LOCAL_RIVALS)? {

@@ -21,6 +21,15 @@ pub fn build() -> Result<PathBuf> {
     Ok(target().join("release/hyaline"))
 }
 
+/// The profile of what is shipped.
+pub const DIST: &str = "dist";
+
+/// Builds `package` as it is shipped: optimised across crates when it is linked, which takes minutes.
+pub fn build_dist(package: &str) -> Result<PathBuf> {
+    run(cargo().args(["build", "--locked", "--profile", DIST, "-p", package]))?;
+    Ok(target().join(DIST).join(package))
+}
+
 /// Packs every model into `target/functions/<name>.wasm`, where `spin.toml` expects them, with this `hyaline` command.
 pub fn pack(hyaline: &Path) -> Result<()> {
     let functions = root().join("target/functions");
