@@ -4,8 +4,9 @@
 //! soon as a short request wants it, and they share what is left. A priority is no limit: on a machine that is busy
 //! throughout they go on, more slowly.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -54,7 +55,7 @@ impl Lane {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        self.handle.spawn(work)
+        self.handle.spawn(in_turns(work))
     }
 
     /// Does `work` here; it is dropped when what this gives is.
@@ -72,6 +73,20 @@ impl Lane {
             },
         }
     }
+}
+
+/// Offers the processor to others after each turn. The operating system looks who else wants it only now and then, every
+/// four milliseconds as a rule, and would give a thread that is due its tenth all of that time at once.
+async fn in_turns<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let polled = work.as_mut().poll(context);
+        if polled.is_pending() {
+            std::thread::yield_now();
+        }
+        polled
+    })
+    .await
 }
 
 /// A task that ends when this is dropped.

@@ -26,8 +26,8 @@ mod linux {
 
     use libc::{SCHED_OTHER, SYS_sched_getattr, SYS_sched_setattr, sched_attr};
 
-    /// Steps below the priority of other threads: about a thirtieth of their share of a processor that both want.
-    const NICENESS: i32 = 15;
+    /// Steps below the priority of other threads: about a tenth of their share of a processor that both want.
+    const NICENESS: i32 = 10;
     /// Of a thread that serves. One that wakes up takes the processor from whoever has a longer slice.
     const PROMPT_SLICE: Duration = Duration::from_micros(200);
     /// Of a thread that gives way: the shortest there is, because it is what others may have to wait for.

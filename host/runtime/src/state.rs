@@ -30,8 +30,9 @@ pub(crate) const MOST_PER_HOST_CALL: usize = BODY_CHUNK_SIZE;
 /// Ticks of the clock after which a call is a long one. It begins between two of them, and none is a long one for being
 /// there when the clock ticks.
 const SHORT: u64 = 2;
-/// Ticks between two turns of a long call: it lets others onto its thread, and its deadline is kept to within one turn.
-const TURN: u64 = 5;
+/// Ticks between two turns of a long call: it lets others onto its thread and its processor, and its deadline is kept to
+/// within one turn.
+const TURN: u64 = 1;
 /// Host objects that an instance may keep from one request to the next: its standard streams, a clock.
 const KEPT_RESOURCES: usize = 8;
 /// What a guest can leave in a body before it must wait for somebody to take it: chunks, and bytes each.
