@@ -347,6 +347,15 @@ fn let_in(host: &Host, path: &str, length: usize) -> TcpStream {
     stream
 }
 
+/// Waits until a function has its place, without asking for one.
+fn until_one_runs(host: &Host) {
+    let metrics = || host.control("/metrics").get().text();
+    let started = Instant::now();
+    while !metrics().contains("hyaline_invocations_running 1") {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", metrics());
+    }
+}
+
 fn rest(mut stream: TcpStream) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -384,11 +393,9 @@ fn a_body_is_mapped_only_when_its_call_has_a_place() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     std::thread::scope(|scope| {
         let running = scope.spawn(|| host.call("/f").json("POST", json!({})).status);
-        let started = Instant::now();
+        until_one_runs(&host);
         // No JSON: it cannot be mapped, and is not looked at.
-        while host.call("/f").post(b"{").status != 429 {
-            assert!(started.elapsed() < Duration::from_secs(2));
-        }
+        assert_eq!(host.call("/f").post(b"{").status, 429);
         assert_eq!(running.join().unwrap(), 504);
     });
     assert_eq!(host.call("/f").post(b"{").status, 400);
@@ -402,11 +409,7 @@ fn the_bodies_of_all_calls_have_one_bound() {
     host.patch("busy", json!({"limits": {"deadline_ms": 5000}}));
     let mut large = let_in(&host, "/busy", 900 << 10);
     large.write_all(&vec![b'x'; 900 << 10]).unwrap();
-    let running = || host.control("/metrics").get().text();
-    let started = Instant::now();
-    while !running().contains("hyaline_invocations_running 1") {
-        assert!(started.elapsed() < Duration::from_secs(20), "{}", running());
-    }
+    until_one_runs(&host);
     let call = || host.call("/echo").post(&vec![b'y'; 300 << 10]);
     let refused = call();
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
