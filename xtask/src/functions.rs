@@ -22,7 +22,7 @@ pub fn build() -> Result<PathBuf> {
 }
 
 /// The profile of what is shipped.
-pub const DIST: &str = "dist";
+const DIST: &str = "dist";
 
 /// Builds `package` as it is shipped: optimised across crates when it is linked, which takes minutes.
 pub fn build_dist(package: &str) -> Result<PathBuf> {

@@ -2,7 +2,7 @@
 //!
 //! A priority alone is not enough. Whoever runs keeps its processor for a slice of time, by default a few milliseconds,
 //! even when somebody more important wakes up: longer than most requests take. So slices are short here. The price is more
-//! switches between threads: about 3 % of the requests per second of a machine that does nothing but serve.
+//! switches between threads, on a machine that does nothing but serve, too.
 //!
 //! Linux only; elsewhere nothing happens. Slices can be chosen since Linux 6.12 (`sched_setattr(2)`, `sched_runtime`), and
 //! are left alone by older ones.
